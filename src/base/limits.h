@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every bound of the program, with its unit and what happens there. Those marked * are also configuration; the value
+ * here is then the default. The contract is the page "Limits" of payhook.conf(5) and README. */
+#ifndef PAYHOOK_BASE_LIMITS_H
+#define PAYHOOK_BASE_LIMITS_H
+
+#include <assert.h>
+
+enum {
+    /* HTTP requests (codec/http1): beyond, the request is refused and the connection closed. */
+    HTTP_HEAD_SIZE_MAX = 16384,     /* bytes, request line to the empty line: 431 (the target alone: 414) */
+    HTTP_TARGET_SIZE_MAX = 8192,    /* bytes: 414 */
+    HTTP_METHOD_SIZE_MAX = 32,      /* bytes: 400 */
+    HTTP_HEADERS_MAX = 100,         /* header fields: 431 */
+    HTTP_CHUNK_LINE_SIZE_MAX = 256, /* bytes of one chunk-size line with its extension: 400 */
+    HTTP_TRAILER_SIZE_MAX = 8192,   /* bytes of all trailer fields: 431 */
+
+    /* Bodies. */
+    BODY_SIZE_MAX = 1 << 20,      /* * bytes: 413 */
+    BODY_PIECE_SIZE = 65536,      /* bytes claimed from the budget at a time */
+    BODY_BUDGET_SIZE = 256 << 20, /* * bytes for the bodies of all connections: 503 before the body is read */
+
+    /* JSON of webhooks (codec/json). */
+    JSON_DEPTH_MAX = 64,           /* nested arrays and objects: "too deep" */
+    JSON_POINTER_SIZE_MAX = 128,   /* bytes of one configured pointer: refused at load */
+    JSON_POINTER_SEGMENTS_MAX = 8, /* segments of one pointer: refused at load */
+    JSON_POINTERS_MAX = 32,        /* pointers read in one pass: a bug beyond */
+
+    /* Events. */
+    TRANSACTION_ID_SIZE_MAX = 1024, /* bytes of UTF-8: at POST / 400, from a provider replaced by its digest */
+    EVENT_KEY_SIZE_MAX = 256,       /* bytes: replaced by its digest */
+    EVENT_TYPE_SIZE_MAX = 256,      /* bytes: cut off, since nothing depends on it */
+    BATCH_EVENTS_MAX = 512,         /* events of one request: 413 */
+    KEPT_HEADERS_SIZE_MAX = 8192,   /* bytes of the headers kept with an event: further ones are left out */
+
+    /* Signatures, sources. */
+    SIGNATURE_CANDIDATES_MAX = 32, /* candidates of one signature header: malformed */
+    SOURCE_SECRETS_MAX = 8,        /* secrets of a source: refused at load */
+    SOURCES_MAX = 1000,            /* refused at load */
+    SOURCE_NAME_SIZE_MAX = 63,     /* bytes: refused at load */
+    SECRET_SIZE_MIN = 16,          /* bytes: a shorter secret is left out with a warning */
+    TOKEN_SIZE_MIN = 8,            /* bytes, for static tokens */
+    SECRET_SIZE_MAX = 4096,        /* bytes: left out with a warning */
+    PLACES_MAX = 8,                /* alternatives of one place list: refused at load */
+    IAM_KEYS_MAX = 256,            /* key pairs for POST / in the keys file: key add refuses */
+    IAM_SKEW_S_MAX = 300,          /* seconds either way: 403 */
+
+    /* The server. */
+    MAILBOX_EVENTS_MAX = 4096,      /* * requests waiting for the keeper: 503 */
+    IO_THREADS_MAX = 16,            /* * threads reading and writing connections */
+    CONNECTIONS_MAX = 15000,        /* * open connections: new ones wait in the listen queue */
+    HEAD_DEADLINE_S = 10,           /* * seconds for a whole head: 408 */
+    BODY_DEADLINE_S = 30,           /* * seconds for a whole body: 408 */
+    BODY_RATE_MIN = 1024,           /* bytes a second on average, looked at every 5 s of a body: 408 */
+    IDLE_DEADLINE_S = 75,           /* * seconds without a byte between requests: closed */
+    WRITE_DEADLINE_S = 10,          /* seconds for a client to take a reply: closed */
+    LINGER_SIZE_MAX = 65536,        /* bytes dropped after a refusal that closes */
+    LINGER_MS_MAX = 1000,           /* milliseconds, the same */
+    DRAIN_MS_MAX = 5000,            /* milliseconds from SIGTERM to the end */
+    REQUEST_ARENA_SIZE = 1 << 20,   /* bytes (touched as used): a request that needs more is answered 500 */
+    CONFIG_FILE_SIZE_MAX = 4 << 20, /* bytes: refused at load */
+};
+
+static_assert(HTTP_TARGET_SIZE_MAX < HTTP_HEAD_SIZE_MAX, "a target fits the head buffer");
+static_assert(BODY_PIECE_SIZE <= BODY_SIZE_MAX, "a body is at least one piece");
+static_assert(EVENT_KEY_SIZE_MAX >= 7 + 64, "sha256- and its hex digits fit an event key");
+static_assert(TRANSACTION_ID_SIZE_MAX >= EVENT_KEY_SIZE_MAX, "an event key can stand for a transaction");
+
+#endif
