@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a kind of store is made of. Only src/store includes this; everybody else uses store.h, whose front (store.c)
+ * calls these and checks what goes in and what comes out, so that a backend only works. */
+#ifndef PAYHOOK_STORE_BACKEND_H
+#define PAYHOOK_STORE_BACKEND_H
+
+#include "store/store.h"
+
+/* state is the backend's own, from open to close. The functions keep to store.h, with these agreements:
+ * - open: nothing is left behind where it fails, and the message holds its sentence.
+ * - close: never gives up what was committed; after an ERR_SYNC or ERR_DAMAGED of commit it touches no stored byte.
+ * - commit: only with STORE_WRITE and count > 0. On an error the outcomes are not looked at, and nothing of it is kept,
+ * or, after ERR_SYNC, cannot be told.
+ * - readings: without a payload, request_body is none too. damaged is set where the stored form contradicts itself; the
+ *   payload's own checksum is the front's work. What only instructs a commit (content_sha256, look_for_repeats,
+ *   bytes_must_match) is left zero. */
+struct store_backend {
+    const char *kind;
+    struct err (*open)(const char *path, enum store_access access, struct writer *message, void **ret_state);
+    void (*close)(void *state);
+    struct err (*commit)(void *state, const struct event *const *events, size_t count, enum outcome *ret_outcomes);
+    struct err (*timeline)(void *state, struct str source, struct str transaction_id, store_each *each, void *context);
+    struct err (*sources)(void *state, struct str transaction_id, store_each_source *each, void *context);
+    struct err (*events)(void *state, const struct store_filter *filter, store_each *each, void *context);
+};
+
+extern const struct store_backend store_sqlite;
+extern const struct store_backend store_memory;
+
+/* The whole second an event came in, also where a clock stands before 1970. */
+static inline int64_t store_timestamp(const struct event *event) {
+    return event->received_us / 1000000 - (event->received_us % 1000000 < 0);
+}
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The front of every store: finds the backend by its name, and holds it to the contract of store.h.
+ *
+ * What goes in is checked before the backend sees it, and what comes out before the caller does: every outcome is set,
+ * seq strictly grows, a reading holds only what was asked for. A breach is a bug of ours and stops the program; stored
+ * bytes that are not what was stored are no bug, and come out flagged (event_record.damaged) or as ERR_DAMAGED. The
+ * payload's checksum is looked at here, once for all backends.
+ *
+ * After a commit that ended in ERR_SYNC or ERR_DAMAGED the store answers nothing any more: what the kernel did with the
+ * pages of a failed sync cannot be known, so that neither a later success nor a duplicate found could be believed.
+ *
+ * It keeps no data and takes no locks. */
+#include "store/store.h"
+
+#include "base/limits.h"
+#include "codec/digest.h"
+#include "store/backend.h"
+
+#include <stdlib.h>
+
+/* To add a backend: its file, its row here, a row in tests/contract/store_test.c. */
+static const struct store_backend *const backends[] = {&store_sqlite, &store_memory};
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+enum { STORE_MAGIC = 0x70686b73 };
+
+struct store {
+    unsigned magic;
+    enum store_access access;
+    const struct store_backend *backend;
+    void *state;
+    struct err stopped; /* the failure after which nothing is answered; ERR_OK while all is well */
+};
+
+struct err store_open(const char *kind, const char *path, enum store_access access, struct writer *message,
+                      struct store **ret_store) {
+    check(message != NULL);
+    const struct store_backend *backend = NULL;
+    for (size_t i = 0; i < BACKENDS; i++)
+        if (strcmp(backends[i]->kind, kind) == 0) backend = backends[i];
+    if (backend == NULL) {
+        writer_format(message, "there is no store of the kind \"%s\"; there are", kind);
+        for (size_t i = 0; i < BACKENDS; i++)
+            writer_format(message, " %s", backends[i]->kind);
+        return err_make(ERR_INPUT, 0, "open the store");
+    }
+    struct store *store = calloc(1, sizeof *store);
+    if (store == NULL) {
+        writer_format(message, "no memory to open the store");
+        return err_make(ERR_MEMORY, 0, "open the store");
+    }
+    *store = (struct store){.magic = STORE_MAGIC, .access = access, .backend = backend};
+    struct err opened = backend->open(path, access, message, &store->state);
+    if (err_is(opened)) {
+        check(message->len > 0 || message->overflow);
+        free(store);
+        return opened;
+    }
+    *ret_store = store;
+    return err_ok();
+}
+
+void store_close(struct store *store) {
+    if (store == NULL) return;
+    check(store->magic == STORE_MAGIC);
+    store->backend->close(store->state);
+    store->magic = 0;
+    free(store);
+}
+
+static void check_event(const struct event *event) {
+    check(event->source.len > 0);
+    check(event->source.len <= SOURCE_NAME_SIZE_MAX);
+    check(event->transaction_id.len > 0);
+    check(event->transaction_id.len <= TRANSACTION_ID_SIZE_MAX);
+    check(event->event_key.len > 0);
+    check(event->event_key.len <= EVENT_KEY_SIZE_MAX);
+    check(event->event_type.len <= EVENT_TYPE_SIZE_MAX);
+    check(event->headers.len <= KEPT_HEADERS_SIZE_MAX);
+    check(event->matched_secret >= -1);
+}
+
+/* No value of enum outcome: what a backend forgot to set. */
+static const enum outcome outcome_unset = (enum outcome)0x7f;
+
+struct err store_commit(struct store *store, const struct event *const *events, size_t count,
+                        enum outcome *ret_outcomes) {
+    check(store->magic == STORE_MAGIC);
+    check(store->access == STORE_WRITE);
+    for (size_t i = 0; i < count; i++) {
+        check_event(events[i]);
+        ret_outcomes[i] = outcome_unset;
+    }
+    struct err committed = store->stopped;
+    if (!err_is(committed) && count > 0) {
+        committed = store->backend->commit(store->state, events, count, ret_outcomes);
+        if (committed.kind == ERR_SYNC || committed.kind == ERR_DAMAGED) store->stopped = committed;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (err_is(committed)) ret_outcomes[i] = OUTCOME_FAILED;
+        check(ret_outcomes[i] >= OUTCOME_FAILED);
+        check(ret_outcomes[i] <= OUTCOME_CONFLICT);
+        check(ret_outcomes[i] != OUTCOME_CONFLICT || events[i]->bytes_must_match);
+    }
+    return committed;
+}
+
+/* One reading: whom the records go to, and what they must be. */
+struct reading {
+    store_each *each;
+    void *context;
+    struct str source;         /* ptr NULL: any */
+    struct str transaction_id; /* the same */
+    int64_t since_s;
+    uint64_t seq;  /* of the record before */
+    uint64_t left; /* records that may still come */
+    bool with_payload;
+};
+
+static bool is_asked_for(struct str value, struct str wanted) { return wanted.ptr == NULL || str_eq(value, wanted); }
+
+static bool pass_on(void *context, const struct event_record *given) {
+    struct reading *reading = context;
+    struct event_record record = *given;
+    check(record.seq > reading->seq);
+    check(reading->left > 0);
+    check(record.timestamp >= reading->since_s);
+    /* A flipped bit may have changed either; then the backend has said so. */
+    check(record.damaged || is_asked_for(record.event.source, reading->source));
+    check(record.damaged || is_asked_for(record.event.transaction_id, reading->transaction_id));
+    reading->seq = record.seq;
+    reading->left--;
+    if (reading->with_payload) {
+        uint8_t sha256[32];
+        digest_sha256(record.event.payload, sha256);
+        if (!digest_equal(sha256, record.event.payload_sha256, sizeof sha256)) record.damaged = true;
+    } else {
+        check(record.event.payload.len == 0);
+        check(record.event.request_body.ptr == NULL);
+    }
+    return reading->each(reading->context, &record);
+}
+
+struct err store_timeline(struct store *store, struct str source, struct str transaction_id, store_each *each,
+                          void *context) {
+    check(store->magic == STORE_MAGIC);
+    check(source.ptr != NULL);
+    check(transaction_id.ptr != NULL);
+    TRY(store->stopped);
+    struct reading reading = {.each = each,
+                              .context = context,
+                              .source = source,
+                              .transaction_id = transaction_id,
+                              .since_s = INT64_MIN,
+                              .left = UINT64_MAX,
+                              .with_payload = true};
+    return store->backend->timeline(store->state, source, transaction_id, pass_on, &reading);
+}
+
+struct naming {
+    store_each_source *each;
+    void *context;
+    char before[SOURCE_NAME_SIZE_MAX];
+    size_t before_len;
+};
+
+static bool pass_name_on(void *context, struct str source) {
+    struct naming *naming = context;
+    check(source.len <= sizeof naming->before);
+    check(str_order(str_make(naming->before, naming->before_len), source) < 0);
+    memcpy(naming->before, source.ptr, source.len);
+    naming->before_len = source.len;
+    return naming->each(naming->context, source);
+}
+
+struct err store_sources(struct store *store, struct str transaction_id, store_each_source *each, void *context) {
+    check(store->magic == STORE_MAGIC);
+    check(transaction_id.ptr != NULL);
+    TRY(store->stopped);
+    struct naming naming = {.each = each, .context = context};
+    return store->backend->sources(store->state, transaction_id, pass_name_on, &naming);
+}
+
+struct err store_events(struct store *store, const struct store_filter *filter, store_each *each, void *context) {
+    check(store->magic == STORE_MAGIC);
+    TRY(store->stopped);
+    struct reading reading = {.each = each,
+                              .context = context,
+                              .source = filter->source,
+                              .since_s = filter->since_s,
+                              .seq = filter->after_seq,
+                              .left = filter->limit > 0 ? filter->limit : UINT64_MAX,
+                              .with_payload = filter->with_payload};
+    return store->backend->events(store->state, filter, pass_on, &reading);
+}
