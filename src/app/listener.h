@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The I/O threads: each accepts connections from the shared listening socket and runs them in a libevent loop of its
+ * own. They speak with the rest of the program through mailboxes only. */
+#ifndef PAYHOOK_APP_LISTENER_H
+#define PAYHOOK_APP_LISTENER_H
+
+#include "app/slot.h"
+#include "core/config.h"
+
+struct io_thread;
+
+/* What all I/O threads share. Whoever starts them keeps it until they have ended. */
+struct io_shared {
+    int listen_fd;
+    struct mailbox *keeper; /* where accepted requests go; NULL: each is answered 200 at once, nothing stored (the
+                               benchmark's null server) */
+    struct body_budget budget;
+    atomic_uint_fast64_t next_request_id;
+};
+
+/* A listening socket, non-blocking. ret_port is the port it got where 0 was asked for. */
+struct err listener_open(const char *host, uint16_t port, int *ret_fd, uint16_t *ret_port) MUST_USE;
+
+/* Starts one thread that may hold connections_max connections. It holds config until another comes. */
+struct err io_thread_start(struct io_shared *shared, struct config *config, uint32_t connections_max,
+                           struct io_thread **ret_thread) MUST_USE;
+/* From now on this configuration (held for it). */
+void io_thread_use(struct io_thread *thread, struct config *config);
+/* Accept no more, answer what is in flight, then end, at the latest after DRAIN_MS_MAX. */
+void io_thread_drain(struct io_thread *thread);
+/* Waits for the end of a drained thread and frees it. */
+void io_thread_join(struct io_thread *thread);
+
+struct mailbox *io_thread_inbox(struct io_thread *thread);
+
+#endif

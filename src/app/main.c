@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the command and runs it. */
+#include "app/options.h"
+#include "base/nearest.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define COMMON OPTION_CONFIG, OPTION_DATA, OPTION_STORE
+
+/* One row a command; options in the order --help prints them. */
+// clang-format off
+static const struct command commands[] = {
+    {
+        .name = "serve", .run = command_serve, .arguments = "",
+        .help = "Receives webhooks over HTTP; every 200 means that the event is on disk.",
+        .example = "serve --data ./run-data --listen 127.0.0.1:8080",
+        .options = {OPTION_LISTEN, OPTION_ADMIN, COMMON}, .option_count = 5,
+    },
+    {
+        .name = "show", .run = command_show, .arguments = "[SOURCE/]TRANSACTION",
+        .help = "Prints one transaction: every event of it, oldest first.",
+        .example = "show test-123 --data ./run-data", .words_min = 1, .words_max = 1,
+        .options = {OPTION_JSON, OPTION_NO_PAYLOAD, COMMON}, .option_count = 5,
+    },
+    {
+        .name = "events", .run = command_events, .arguments = "",
+        .help = "Lists stored events in the order they arrived, newest last.",
+        .example = "events --since 24h --limit 20 --data ./run-data",
+        .options = {OPTION_SOURCE, OPTION_SINCE, OPTION_LIMIT, OPTION_FOLLOW, OPTION_JSON, OPTION_PAYLOAD, COMMON}, .option_count = 9,
+    },
+    {
+        .name = "verify", .run = command_verify, .arguments = "URL",
+        .help = "Says whether one captured request is authentic: with --provider and secrets, or as --source of a configuration. Exit status: 0 authentic, 1 not.",
+        .example = "verify --provider stripe --secret file:whsec -H 'Stripe-Signature: t=…,v1=…' -d @body.json http://localhost/hooks/stripe",
+        .words_min = 1, .words_max = 1,
+        .options = {OPTION_PROVIDER, OPTION_SECRET, OPTION_SET, OPTION_NOW, OPTION_METHOD, OPTION_HEADER, OPTION_BODY, OPTION_BINARY, OPTION_SOURCE, OPTION_SHORT, OPTION_JSON, COMMON},
+        .option_count = 14,
+    },
+    {
+        .name = "send", .run = command_send, .arguments = "URL",
+        .help = "Sends one webhook, signed with a key pair (--key) or as a provider does (--as), and prints the reply.",
+        .example = "send --transaction test-123 --key run-data/first-key.curl http://127.0.0.1:8080/",
+        .words_min = 1, .words_max = 1,
+        .options = {OPTION_BODY, OPTION_TRANSACTION, OPTION_AS, OPTION_SECRET, OPTION_SET, OPTION_KEY, OPTION_HEADER, COMMON}, .option_count = 10,
+    },
+    {
+        .name = "key", .run = command_key, .arguments = "add|list|remove [NAME]",
+        .help = "Manages the key pairs that may sign POST /. add prints the secret once, on stdout only; a running server notices within a second.",
+        .example = "key add checkout --data ./run-data", .words_min = 1, .words_max = 2,
+        .options = {OPTION_JSON, COMMON}, .option_count = 4,
+    },
+    {
+        .name = "check-config", .run = command_check_config, .arguments = "",
+        .help = "Reads the configuration and every secret it names, and says what a server would make of them.",
+        .example = "check-config --config /etc/payhook/payhook.conf",
+        .options = {COMMON}, .option_count = 3,
+    },
+    {
+        .name = "version", .run = command_version, .arguments = "",
+        .help = "Prints the version, its libraries and its build.", .example = "version",
+    },
+};
+// clang-format on
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static const char *command_name_at(size_t index) { return index < COMMAND_COUNT ? commands[index].name : NULL; }
+
+static void usage(FILE *out) {
+    fprintf(out, "usage: payhook COMMAND [options]\n\ncommands:\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].help);
+    fprintf(out, "\npayhook COMMAND --help shows its options and an example.\n");
+}
+
+int main(int argc, char **argv) {
+    (void)umask(077); /* whatever is made here is the operator's alone */
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) return complain(EXIT_FAILED, "signals cannot be set up");
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return EXIT_DONE;
+    }
+    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) != 0) continue;
+        struct options options;
+        int code;
+        if (!options_parse(&commands[i], argc, argv, &options, &code)) return code;
+        code = commands[i].run(&options);
+        if (fflush(stdout) != 0 || ferror(stdout))
+            return complain(EXIT_FAILED, "the output could not be written whole");
+        return code;
+    }
+    const char *nearest = nearest_word(str_from(name), command_name_at);
+    if (nearest != NULL) return complain(EXIT_USAGE, "there is no command \"%s\"; did you mean %s?", name, nearest);
+    return complain(EXIT_USAGE, "there is no command \"%s\"; see payhook --help", name);
+}

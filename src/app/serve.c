@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* payhook serve: sets the parts up, watches signals and the keys file, and takes them down in the order that loses
+ * nothing: accept no more, answer what is in flight, stop the keeper, close the store.
+ *
+ * Threads: this one (signals, configuration), the I/O threads, the keeper. This thread alone loads configurations; it
+ * hands each new one to every I/O thread. */
+#include "app/keeper.h"
+#include "app/listener.h"
+#include "app/log.h"
+#include "app/options.h"
+#include "base/os.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEYS_LOOK_US = 500000, STOP_GRACE_US = 1000000 };
+
+struct server {
+    struct config_overrides overrides;
+    struct config *config;
+    struct store *store;
+    struct keeper keeper;
+    struct io_shared shared;
+    struct io_thread *threads[IO_THREADS_MAX];
+    uint32_t thread_count;
+    struct event_base *base;
+    struct stat keys_seen;
+    int lock_fd, failed_fd;
+    bool stopping, failed;
+};
+
+/* ---- configuration
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void warn(void *context, struct str sentence) {
+    (void)context;
+    log_sentence(LOG_WARNING, sentence);
+}
+
+static char *path_in(const char *folder, const char *name) {
+    char *path = NULL;
+    check(asprintf(&path, "%s/%s", folder, name) > 0);
+    return path;
+}
+
+static struct stat keys_stat(const char *data) {
+    struct stat info = {0};
+    char *path = path_in(data, "keys");
+    (void)stat(path, &info); /* absent: all zero */
+    free(path);
+    return info;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b) {
+    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static bool fixed_part_differs(const struct config *a, const struct config *b) {
+    return strcmp(a->listen, b->listen) != 0 || strcmp(a->data, b->data) != 0 || strcmp(a->store, b->store) != 0 ||
+           a->limits.io_threads != b->limits.io_threads ||
+           a->limits.mailbox_events_max != b->limits.mailbox_events_max ||
+           a->limits.body_budget_size != b->limits.body_budget_size ||
+           a->limits.connections_max != b->limits.connections_max;
+}
+
+/* Hands the new configuration to everybody; it is the server's from here on. */
+static void use(struct server *server, struct config *fresh, const char *why) {
+    for (uint32_t i = 0; i < server->thread_count; i++)
+        io_thread_use(server->threads[i], fresh);
+    config_release(server->config);
+    server->config = fresh;
+    log_format(LOG_INFO, "%s: %u sources, %u keys", why, (unsigned)fresh->source_count, (unsigned)fresh->keys.count);
+}
+
+static void reload(struct server *server) {
+    char text[1024];
+    struct writer message = writer_make(text, sizeof text);
+    struct config *fresh;
+    server->keys_seen = keys_stat(server->config->data);
+    struct err failure = config_load(&server->overrides, warn, NULL, &message, &fresh);
+    if (err_is(failure)) {
+        log_format(LOG_ERROR, "SIGHUP: the configuration in use is kept: %s", writer_cstr(&message));
+        return;
+    }
+    if (fixed_part_differs(server->config, fresh))
+        log_format(LOG_WARNING, "listen, data, store, io_threads, mailbox_events_max, body_budget_size and "
+                                "connections_max take effect at the next start");
+    use(server, fresh, "SIGHUP");
+}
+
+static void reload_keys(struct server *server) {
+    char text[1024];
+    struct writer message = writer_make(text, sizeof text);
+    struct config *fresh;
+    server->keys_seen = keys_stat(server->config->data);
+    struct err failure = config_reload_keys(server->config, &message, &fresh);
+    if (err_is(failure))
+        log_format(LOG_ERROR, "the keys in use are kept: %s", writer_cstr(&message));
+    else
+        use(server, fresh, "the keys changed");
+}
+
+/* ---- what this thread is told
+ * ------------------------------------------------------------------------------------------- */
+
+static void stop(struct server *server) {
+    if (server->stopping) return;
+    server->stopping = true;
+    check(event_base_loopbreak(server->base) == 0);
+}
+
+static void on_stop_signal(evutil_socket_t number, short what, void *context) {
+    struct server *server = context;
+    (void)what;
+    if (!server->stopping)
+        log_format(LOG_INFO, "%s: stopping; what is in flight is finished", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    stop(server);
+}
+
+static void on_reload_signal(evutil_socket_t number, short what, void *context) {
+    (void)number, (void)what;
+    reload(context);
+}
+
+static void on_keys_timer(evutil_socket_t fd, short what, void *context) {
+    struct server *server = context;
+    (void)fd, (void)what;
+    struct stat now = keys_stat(server->config->data);
+    if (!same_file(&now, &server->keys_seen)) reload_keys(server);
+}
+
+static void on_store_failed(evutil_socket_t fd, short what, void *context) {
+    struct server *server = context;
+    (void)fd, (void)what;
+    server->failed = true;
+    stop(server);
+}
+
+/* ---- setting up
+ * --------------------------------------------------------------------------------------------------------- */
+
+/* No core dumps: they would hold secrets and payloads. As many descriptors as may be, since each connection is one. */
+static void harden(uint32_t connections_max) {
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
+        log_format(LOG_WARNING, "core dumps could not be turned off");
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files); /* what is allowed is enough, or the next line says that it is not */
+    if (files.rlim_cur < (rlim_t)connections_max + 64)
+        log_format(LOG_WARNING, "only %llu descriptors are allowed, fewer than %u connections need",
+                   (unsigned long long)files.rlim_cur, (unsigned)connections_max);
+}
+
+/* A fresh folder gets one key pair, and a curl configuration that signs with it. */
+static int first_key(const char *data, const struct config *config, bool *ret_made) {
+    char text[1024];
+    struct writer message = writer_make(text, sizeof text);
+    struct keys keys;
+    *ret_made = false;
+    struct err found = keys_load(data, &message, &keys);
+    if (!err_is(found)) {
+        keys_done(&keys);
+        return EXIT_DONE;
+    }
+    if (found.kind != ERR_ABSENT) return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    struct key_pair pair;
+    message.len = 0;
+    if (err_is(keys_add(data, STR("first"), os_wall_us() / 1000000, &message, &pair)))
+        return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    char curl[512];
+    struct writer w = writer_make(curl, sizeof curl);
+    writer_format(
+        &w, "# curl -K this-file: signs with the key pair \"first\"\nuser = \"%s:%s\"\naws-sigv4 = \"aws:amz:%s:%s\"\n",
+        pair.access_key_id, pair.secret, config->iam_region, config->iam_service);
+    os_wipe(&pair, sizeof pair);
+    char *path = path_in(data, "first-key.curl");
+    check(!w.overflow); /* every part is bounded */
+    struct err written = os_file_replace(path, 0600, writer_str(&w));
+    os_wipe(curl, sizeof curl);
+    int code = EXIT_DONE;
+    if (err_is(written)) code = complain(EXIT_FAILED, "%s could not be written: %s", path, err_kind_text(written.kind));
+    free(path);
+    *ret_made = true;
+    return code;
+}
+
+/* For a shell: bare where every byte is harmless, else in single quotes. */
+static void put_quoted(struct writer *w, const char *word) {
+    bool bare = word[0] != '\0' &&
+                word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@%+,")] == '\0';
+    if (!bare) writer_char(w, '\'');
+    for (const char *at = word; *at != '\0'; at++) {
+        if (*at == '\'')
+            writer_put(w, STR("'\\''"));
+        else
+            writer_char(w, *at);
+    }
+    if (!bare) writer_char(w, '\'');
+}
+
+static void print_welcome(const struct options *options, const struct config *config, const char *host, uint16_t port) {
+    char text[8192], url[128];
+    struct writer w = writer_make(text, sizeof text - 1);
+    (void)snprintf(url, sizeof url, strchr(host, ':') != NULL ? "http://[%s]:%u/" : "http://%s:%u/", host,
+                   (unsigned)port);
+    char *curl = path_in(config->data, "first-key.curl");
+    writer_format(&w, "payhook %s serves %s\n  data     ", PAYHOOK_VERSION, url);
+    writer_put(&w, str_from(config->data));
+    writer_format(&w, "\n  sources  %u configured, each at /hooks/NAME\n", (unsigned)config->source_count);
+    if (access(curl, R_OK) == 0) {
+        writer_put(&w, STR("\nsend a first webhook:\n  curl -K "));
+        put_quoted(&w, curl);
+        writer_format(
+            &w, " -H 'content-type: application/json' -d '{\"transactionId\":\"test-123\",\"amount\":100}' %s\n", url);
+        writer_put(&w, STR("\nand look at it:\n  "));
+        put_quoted(&w, options->program);
+        writer_put(&w, STR(" show test-123 --data "));
+        put_quoted(&w, config->data);
+        writer_char(&w, '\n');
+    }
+    free(curl);
+    printf("%s\n", writer_cstr(&w));
+    (void)fflush(stdout); /* a welcome that nobody reads is no reason to stop */
+}
+
+static int set_up_store(struct server *server) {
+    const char *data = server->config->data;
+    struct err made = os_private_dir(data);
+    if (err_is(made))
+        return complain(EXIT_FAILED, "cannot %s: %s (%s)", made.where, data,
+                        made.sys != 0 ? strerror(made.sys) : err_kind_text(made.kind));
+    char *lock = path_in(data, "lock");
+    struct err locked = os_lock(lock, &server->lock_fd);
+    free(lock);
+    if (locked.kind == ERR_BUSY)
+        return complain(EXIT_FAILED, "another payhook serves %s: stop it first, or use another --data", data);
+    if (err_is(locked)) return complain(EXIT_FAILED, "cannot lock %s: %s", data, strerror(locked.sys));
+    char text[1024];
+    struct writer message = writer_make(text, sizeof text);
+    struct err opened = store_open(server->config->store, data, STORE_WRITE, &message, &server->store);
+    if (err_is(opened)) return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    return EXIT_DONE;
+}
+
+/* Signals are this thread's: the others are started with all of them blocked. */
+static struct err start_threads(struct server *server) {
+    sigset_t all, before;
+    check(sigfillset(&all) == 0);
+    check(pthread_sigmask(SIG_BLOCK, &all, &before) == 0);
+    uint32_t count = server->config->limits.io_threads;
+    check(count >= 1);
+    check(count <= IO_THREADS_MAX);
+    uint32_t share = server->config->limits.connections_max / count;
+    struct err result =
+        keeper_start(&server->keeper, server->store, server->config->limits.mailbox_events_max, server->failed_fd);
+    server->shared.keeper = err_is(result) ? NULL : &server->keeper.mailbox;
+    while (!err_is(result) && server->thread_count < count) {
+        result = io_thread_start(&server->shared, server->config, share > 0 ? share : 1,
+                                 &server->threads[server->thread_count]);
+        if (!err_is(result)) server->thread_count++;
+    }
+    check(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    return result;
+}
+
+/* ---- running
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* A stop that hangs (a disk that never answers) must still end; nothing that was acknowledged is lost by it. */
+static void *end_anyway(void *context) {
+    const struct server *server = context;
+    (void)usleep(DRAIN_MS_MAX * 1000 + STOP_GRACE_US / 2);
+    log_format(LOG_ERROR, "the store did not answer in time; what was not acknowledged is left to the sender's retry");
+    _exit(server->failed ? EXIT_FAILED : EXIT_DONE);
+}
+
+static void shut_down(struct server *server) {
+    pthread_t watchdog;
+    if (pthread_create(&watchdog, NULL, end_anyway, server) == 0) check(pthread_detach(watchdog) == 0);
+    for (uint32_t i = 0; i < server->thread_count; i++)
+        io_thread_drain(server->threads[i]);
+    for (uint32_t i = 0; i < server->thread_count; i++)
+        io_thread_join(server->threads[i]);
+    if (server->shared.keeper != NULL) keeper_stop(&server->keeper);
+}
+
+static int run(struct server *server) {
+    struct {
+        evutil_socket_t what;
+        short flags;
+        event_callback_fn callback;
+    } const watched[] = {
+        {SIGTERM, EV_SIGNAL | EV_PERSIST, on_stop_signal},
+        {SIGINT, EV_SIGNAL | EV_PERSIST, on_stop_signal},
+        {SIGHUP, EV_SIGNAL | EV_PERSIST, on_reload_signal},
+        {server->failed_fd, EV_READ, on_store_failed},
+        {-1, EV_PERSIST, on_keys_timer},
+    };
+    enum { WATCHED = sizeof watched / sizeof watched[0] };
+    struct event *events[WATCHED] = {0};
+    const struct timeval look = {.tv_sec = 0, .tv_usec = KEYS_LOOK_US};
+    bool ready = true;
+    for (size_t i = 0; i < WATCHED && ready; i++) {
+        events[i] = event_new(server->base, watched[i].what, watched[i].flags, watched[i].callback, server);
+        ready = events[i] != NULL && event_add(events[i], watched[i].what == -1 ? &look : NULL) == 0;
+    }
+    if (ready) (void)event_base_dispatch(server->base);
+    shut_down(server);
+    for (size_t i = 0; i < WATCHED; i++)
+        if (events[i] != NULL) event_free(events[i]);
+    if (!ready) return complain(EXIT_FAILED, "signals cannot be watched");
+    return server->failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int listen_and_run(struct server *server, const struct options *options) {
+    char host[128];
+    uint16_t port;
+    check(
+        config_split_address(str_from(server->config->listen), host, sizeof host, &port)); /* config_load has looked */
+    struct err opened = listener_open(host, port, &server->shared.listen_fd, &port);
+    if (opened.kind == ERR_BUSY)
+        return complain(EXIT_FAILED, "%s is in use by another program: choose another --listen",
+                        server->config->listen);
+    if (err_is(opened))
+        return complain(EXIT_FAILED, "cannot listen on %s: %s", server->config->listen,
+                        opened.sys != 0 ? strerror(opened.sys) : opened.where);
+    server->shared.budget.size = server->config->limits.body_budget_size;
+    os_random(&server->shared.next_request_id, sizeof server->shared.next_request_id);
+    server->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->base = event_base_new();
+    int code = EXIT_FAILED;
+    if (server->failed_fd < 0 || server->base == NULL) {
+        (void)complain(EXIT_FAILED, "the event loop cannot be set up");
+    } else {
+        struct err started = start_threads(server);
+        if (err_is(started)) {
+            (void)complain(EXIT_FAILED, "cannot %s: %s", started.where, strerror(started.sys));
+            shut_down(server);
+        } else {
+            print_welcome(options, server->config, host, port);
+            log_format(LOG_INFO, "serving %s with %u I/O threads, %u sources, %u keys", server->config->listen,
+                       (unsigned)server->thread_count, (unsigned)server->config->source_count,
+                       (unsigned)server->config->keys.count);
+            code = run(server);
+        }
+    }
+    if (server->base != NULL) event_base_free(server->base);
+    if (server->failed_fd >= 0) (void)close(server->failed_fd);
+    (void)close(server->shared.listen_fd);
+    return code;
+}
+
+int command_serve(const struct options *options) {
+    struct server server = {.overrides = option_overrides(options), .lock_fd = -1, .failed_fd = -1};
+    char text[1024];
+    struct writer message = writer_make(text, sizeof text);
+    struct err loaded = config_load(&server.overrides, warn, NULL, &message, &server.config);
+    if (err_is(loaded)) return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    harden(server.config->limits.connections_max);
+    int code = set_up_store(&server);
+    bool made = false;
+    if (code == EXIT_DONE) code = first_key(server.config->data, server.config, &made);
+    if (code == EXIT_DONE && made) reload_keys(&server);
+    server.keys_seen = keys_stat(server.config->data);
+    if (code == EXIT_DONE) code = listen_and_run(&server, options);
+    if (server.store != NULL) store_close(server.store);
+    if (server.lock_fd >= 0) (void)close(server.lock_fd); /* lets go of the lock */
+    config_release(server.config);
+    return code;
+}
