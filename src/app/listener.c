@@ -41,18 +41,20 @@ struct err listener_open(const char *host, uint16_t port, int *ret_fd, uint16_t 
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
         bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, LISTEN_QUEUE) != 0)
         result = err_make(errno == EADDRINUSE ? ERR_BUSY : ERR_SYSTEM, errno, "listen");
-    struct sockaddr_storage bound;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = {.v6 = {0}};
     socklen_t size = sizeof bound;
-    if (!err_is(result) && getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
-        result = err_make(ERR_SYSTEM, errno, "listen");
+    if (!err_is(result) && getsockname(fd, &bound.any, &size) != 0) result = err_make(ERR_SYSTEM, errno, "listen");
     freeaddrinfo(address);
     if (err_is(result)) {
         if (fd >= 0) (void)close(fd);
         return result;
     }
     *ret_fd = fd;
-    *ret_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
-                                                  : ((struct sockaddr_in *)(void *)&bound)->sin_port);
+    *ret_port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
     return result;
 }
 

@@ -424,6 +424,7 @@ enum json_result json_scan(struct str text, const struct json_pointer *const *po
         /* Its value. The first depth segments of a wanted pointer have matched: finals reaches that far. */
         p = blanks_skip(p, end);
         if (p == end) return JSON_INVALID;
+        // cppcheck-suppress arrayIndexOutOfBoundsCond
         uint32_t target = wanted != 0 ? wanted & finals[depth] : 0;
         if (*p == '{' || *p == '[') {
             if (depth == JSON_DEPTH_MAX) return JSON_TOO_DEEP;

@@ -335,7 +335,7 @@ static int on_value(cfg_t *section, cfg_opt_t *option, const char *text, void *r
     value->line = section->line;
     value->text = str_make(value->memory, len);
     memcpy(value->memory, text, len + 1);
-    memcpy(result, &value, sizeof value); /* a void ** behind a void * */
+    memcpy(result, &value, sizeof value); /* NOLINT(bugprone-sizeof-expression): a void ** behind a void * */
     return 0;
 }
 

@@ -139,6 +139,8 @@ static struct err content_parse(const char *path, struct str content, struct wri
     }
     struct str line;
     while (fault == NULL && str_cut(content, '\n', &line, &content)) {
+        check(at < count);
+        check(keys.pairs != NULL);
         fault = line_parse(line, &keys.pairs[at]);
         if (fault == NULL) fault = pair_repeats(keys.pairs, at, &keys.pairs[at]);
         at++;

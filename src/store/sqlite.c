@@ -738,7 +738,7 @@ static struct err sqlite_sources(void *state, struct str transaction_id, store_e
 
 /* Narrows the range to where the newest `limit` matches begin. SQLITE_DONE: nothing matches. */
 static int narrow(struct sqlite_store *s, struct range *range, uint64_t limit) {
-    int64_t seq;
+    int64_t seq = 0;
     struct binder last = {.statement = s->statements[STATEMENT_LAST]};
     int rc = run_number(&last, &range->last);
     if (rc == SQLITE_DONE) rc = SQLITE_CORRUPT; /* the row of sequence is gone */
