@@ -134,6 +134,12 @@ static bool read_reference(const char *reference, struct made_source *made, stru
     return true;
 }
 
+static bool is_setting(struct str name) {
+    for (size_t i = 0; provider_setting_at(i) != NULL; i++)
+        if (str_eq(name, str_from(provider_setting_at(i)))) return true;
+    return false;
+}
+
 static bool apply_setting(const char *setting, struct made_source *made, int *ret_code) {
     char text[1024];
     struct writer message = writer_make(text, sizeof text);
@@ -146,6 +152,13 @@ static bool apply_setting(const char *setting, struct made_source *made, int *re
     if ((str_eq(name, STR("certificate")) || str_eq(name, STR("public_key"))) &&
         !read_reference(value.ptr, made, &value, ret_code))
         return false;
+    if (!is_setting(name)) {
+        const char *nearest = nearest_word(name, provider_setting_at);
+        *ret_code = nearest != NULL
+                        ? complain(EXIT_USAGE, "there is no setting %.*s; did you mean %s?", STR_ARG(name), nearest)
+                        : complain(EXIT_USAGE, "there is no setting %.*s", STR_ARG(name));
+        return false;
+    }
     if (!source_set(&made->source, name, value, &message)) {
         *ret_code = complain(EXIT_USAGE, "%s", writer_cstr(&message));
         return false;

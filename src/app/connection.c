@@ -48,8 +48,7 @@ struct connection {
     bool gone;    /* close when the keeper gives the slot back */
 };
 
-/* ---- deadlines
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- deadlines ---- */
 
 static void timer_arm(struct connection *c, int64_t at_us, int64_t now_us) {
     int64_t left = at_us > now_us ? at_us - now_us : 0;
@@ -63,8 +62,7 @@ static void deadline_set(struct connection *c, int64_t at_us, int64_t now_us) {
     if (c->armed_us == 0 || at_us < c->armed_us) timer_arm(c, at_us, now_us);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the end ---- */
 
 static void connection_free(struct connection *c) {
     struct io_thread *thread = c->thread;
@@ -112,8 +110,7 @@ static void linger(struct connection *c) {
     }
 }
 
-/* ---- replies
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- replies ---- */
 
 static struct str date_line(struct io_thread *thread) {
     time_t now = (time_t)(os_wall_us() / 1000000);
@@ -239,8 +236,7 @@ static bool answer_slot(struct connection *c) {
     return answer(c, ingest_reply(ingest, &c->slot->arena), ingest->verdict);
 }
 
-/* ---- requests
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static bool request_complete(struct connection *c) {
     struct slot *slot = c->slot;
@@ -255,6 +251,7 @@ static bool request_complete(struct connection *c) {
     if (memory == NULL) return refuse(c, VERDICT_UNAVAILABLE, false);
     slot->arena = arena_make(memory, REQUEST_ARENA_SIZE);
     ingest_check(slot->config, &slot->request, DOOR_SERVER, os_wall_us(), &slot->arena, &slot->ingest);
+    clock_report_send(thread->shared->clock_reports, thread->shared->clock, &slot->ingest, slot->request.body);
     if (slot->ingest.verdict != VERDICT_ACCEPT) return answer_slot(c);
     slot->message.letter.weight = slot->ingest.event_count > 0 ? slot->ingest.event_count : 1;
     c->state = STATE_COMMIT;
@@ -298,6 +295,13 @@ static bool body_feed(struct connection *c, size_t size) {
     return request_complete(c);
 }
 
+/* The next look at a body that is coming in: soon for its rate, and at its end of time. */
+static void body_deadline_set(struct connection *c, int64_t now_us) {
+    int64_t last_us = c->body_started_us + (int64_t)c->slot->config->limits.body_deadline_s * 1000000;
+    int64_t next_us = now_us + BODY_RATE_CHECK_US;
+    deadline_set(c, next_us < last_us ? next_us : last_us, now_us);
+}
+
 /* What came with the head goes where the body is read. */
 static bool body_begin(struct connection *c) {
     struct slot *slot = c->slot;
@@ -314,7 +318,7 @@ static bool body_begin(struct connection *c) {
 
     int64_t now_us = os_mono_us();
     c->body_started_us = now_us;
-    deadline_set(c, now_us + BODY_RATE_CHECK_US, now_us);
+    body_deadline_set(c, now_us);
     if (head->expect_continue && behind == 0) {
         /* RFC 9110 §10.1.1. A socket that cannot take 25 bytes is not worth waiting for. */
         const struct str go_on = STR("HTTP/1.1 100 Continue\r\n\r\n");
@@ -364,8 +368,7 @@ static void run(struct connection *c) {
         continue;
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 /* recv into memory; true where bytes came. False: nothing now, or the connection has ended. */
 static bool receive(struct connection *c, char *memory, size_t room, size_t *ret_size) {
@@ -501,7 +504,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
         if (late || (int64_t)arrived < spent_us / 1000000 * BODY_RATE_MIN)
             (void)refuse(c, VERDICT_TIMED_OUT, true);
         else
-            deadline_set(c, now_us + BODY_RATE_CHECK_US, now_us);
+            body_deadline_set(c, now_us);
         break;
     }
     case STATE_REPLY:
@@ -510,8 +513,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
     }
 }
 
-/* ---- what the thread calls
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what the thread calls ---- */
 
 struct connection *connection_next(const struct connection *connection) {
     return connection->next;

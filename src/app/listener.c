@@ -58,8 +58,7 @@ struct err listener_open(const char *host, uint16_t port, int *ret_fd, uint16_t 
     return result;
 }
 
-/* ---- accepting
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- accepting ---- */
 
 static void accept_pause(struct io_thread *thread, bool for_a_moment) {
     if (thread->accept_paused || thread->draining) return;
@@ -124,8 +123,7 @@ void io_thread_connection_closed(struct io_thread *thread) {
     if (!event_pending(thread->accept_timer, EV_TIMEOUT, NULL)) accept_resume(thread);
 }
 
-/* ---- messages
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- messages ---- */
 
 static void drain(struct io_thread *thread) {
     if (thread->draining) return;
@@ -133,6 +131,8 @@ static void drain(struct io_thread *thread) {
     /* Who is in the kernel's queue has been told "connected": closing the socket would reset them. */
     while (thread->connection_count < thread->connections_max && accept_one(thread))
         continue;
+    /* Nobody else is let in, not even into the queue. The descriptor is shared: the second thread finds it done. */
+    if (shutdown(thread->shared->listen_fd, SHUT_RD) != 0) check(errno == ENOTCONN || errno == EINVAL);
     thread->draining = true;
     for (struct connection *c = thread->connections, *next; c != NULL; c = next) {
         next = connection_next(c);
@@ -185,8 +185,7 @@ static void *thread_main(void *context) {
     return NULL;
 }
 
-/* ---- from outside
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- from outside ---- */
 
 static void thread_free(struct io_thread *thread) {
     struct event *events[] = {thread->accept_event, thread->wake_event, thread->drain_timer, thread->accept_timer};

@@ -4,6 +4,7 @@
 #ifndef PAYHOOK_APP_LISTENER_H
 #define PAYHOOK_APP_LISTENER_H
 
+#include "app/clock.h"
 #include "app/slot.h"
 #include "core/config.h"
 
@@ -15,6 +16,8 @@ struct io_shared {
     struct mailbox *keeper; /* where accepted requests go; NULL: each is answered 200 at once, nothing stored (the
                                benchmark's null server) */
     struct body_budget budget;
+    struct mailbox *clock_reports; /* what stale events say of our clock */
+    struct clock_watch *clock;
     atomic_uint_fast64_t next_request_id;
 };
 

@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEYS_LOOK_US = 500000, STOP_GRACE_US = 1000000 };
+enum { CLOCK_REPORTS_MAX = 1024, KEYS_LOOK_US = 500000, STOP_GRACE_US = 1000000 };
 
 struct server {
     struct config_overrides overrides;
@@ -33,12 +33,13 @@ struct server {
     uint32_t thread_count;
     struct event_base *base;
     struct stat keys_seen;
-    int lock_fd, failed_fd;
+    struct mailbox clock_reports;
+    struct clock_watch clock;
+    int lock_fd, failed_fd, clock_fd;
     bool stopping, failed;
 };
 
-/* ---- configuration
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- configuration ---- */
 
 static void warn(void *context, struct str sentence) {
     (void)context;
@@ -109,8 +110,7 @@ static void reload_keys(struct server *server) {
         use(server, fresh, "the keys changed");
 }
 
-/* ---- what this thread is told
- * ------------------------------------------------------------------------------------------- */
+/* ---- what this thread is told ---- */
 
 static void stop(struct server *server) {
     if (server->stopping) return;
@@ -145,8 +145,24 @@ static void on_store_failed(evutil_socket_t fd, short what, void *context) {
     stop(server);
 }
 
-/* ---- setting up
- * --------------------------------------------------------------------------------------------------------- */
+static void on_clock_report(evutil_socket_t fd, short what, void *context) {
+    struct server *server = context;
+    (void)what;
+    uint64_t count;
+    if (read(fd, &count, sizeof count) < 0) check(errno == EAGAIN || errno == EINTR);
+    struct letter *letter = mailbox_take(&server->clock_reports, UINT64_MAX);
+    for (struct letter *next; letter != NULL; letter = next) {
+        next = letter->next;
+        struct clock_report *report = (struct clock_report *)(void *)letter;
+        int64_t skew_s;
+        if (clock_watch_take(&server->clock, report, os_mono_us(), &skew_s))
+            log_format(LOG_WARNING, "source %s: the clock is probably wrong by %lld s", report->source,
+                       (long long)skew_s);
+        free(report);
+    }
+}
+
+/* ---- setting up ---- */
 
 /* No core dumps: they would hold secrets and payloads. As many descriptors as may be, since each connection is one. */
 static void harden(uint32_t connections_max) {
@@ -193,6 +209,19 @@ static int first_key(const char *data, const struct config *config, bool *ret_ma
     free(path);
     *ret_made = true;
     return code;
+}
+
+/* The curl configuration holds a secret. Where somebody opened it to others, it is closed again, and said so. */
+static void close_first_key(const char *data) {
+    char *path = path_in(data, "first-key.curl");
+    struct stat info;
+    if (stat(path, &info) == 0 && (info.st_mode & 077) != 0) {
+        bool closed = chmod(path, 0600) == 0;
+        log_format(LOG_WARNING,
+                   "%s could be read by others%s; if somebody was here, remove its key: payhook key remove first", path,
+                   closed ? " and is private again" : "");
+    }
+    free(path);
 }
 
 /* For a shell: bare where every byte is harmless, else in single quotes. */
@@ -274,8 +303,7 @@ static struct err start_threads(struct server *server) {
     return result;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- running ---- */
 
 /* A stop that hangs (a disk that never answers) must still end; nothing that was acknowledged is lost by it. */
 static void *end_anyway(void *context) {
@@ -286,6 +314,9 @@ static void *end_anyway(void *context) {
 }
 
 static void shut_down(struct server *server) {
+    sigset_t all;
+    check(sigfillset(&all) == 0);
+    check(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0); /* who asks again is not sooner done */
     pthread_t watchdog;
     if (pthread_create(&watchdog, NULL, end_anyway, server) == 0) check(pthread_detach(watchdog) == 0);
     for (uint32_t i = 0; i < server->thread_count; i++)
@@ -306,6 +337,7 @@ static int run(struct server *server) {
         {SIGHUP, EV_SIGNAL | EV_PERSIST, on_reload_signal},
         {server->failed_fd, EV_READ, on_store_failed},
         {-1, EV_PERSIST, on_keys_timer},
+        {server->clock_fd, EV_READ | EV_PERSIST, on_clock_report},
     };
     enum { WATCHED = sizeof watched / sizeof watched[0] };
     struct event *events[WATCHED] = {0};
@@ -338,9 +370,13 @@ static int listen_and_run(struct server *server, const struct options *options) 
     server->shared.budget.size = server->config->limits.body_budget_size;
     os_random(&server->shared.next_request_id, sizeof server->shared.next_request_id);
     server->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->clock_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    mailbox_init(&server->clock_reports, CLOCK_REPORTS_MAX, server->clock_fd);
+    server->shared.clock_reports = &server->clock_reports;
+    server->shared.clock = &server->clock;
     server->base = event_base_new();
     int code = EXIT_FAILED;
-    if (server->failed_fd < 0 || server->base == NULL) {
+    if (server->failed_fd < 0 || server->clock_fd < 0 || server->base == NULL) {
         (void)complain(EXIT_FAILED, "the event loop cannot be set up");
     } else {
         struct err started = start_threads(server);
@@ -357,12 +393,20 @@ static int listen_and_run(struct server *server, const struct options *options) 
     }
     if (server->base != NULL) event_base_free(server->base);
     if (server->failed_fd >= 0) (void)close(server->failed_fd);
+    if (server->clock_fd >= 0) (void)close(server->clock_fd);
+    for (struct letter *letter = mailbox_take(&server->clock_reports, UINT64_MAX), *next; letter != NULL;
+         letter = next) {
+        next = letter->next;
+        free(letter);
+    }
+    mailbox_done(&server->clock_reports);
+    clock_watch_done(&server->clock);
     (void)close(server->shared.listen_fd);
     return code;
 }
 
 int command_serve(const struct options *options) {
-    struct server server = {.overrides = option_overrides(options), .lock_fd = -1, .failed_fd = -1};
+    struct server server = {.overrides = option_overrides(options), .lock_fd = -1, .failed_fd = -1, .clock_fd = -1};
     char text[1024];
     struct writer message = writer_make(text, sizeof text);
     struct err loaded = config_load(&server.overrides, warn, NULL, &message, &server.config);
@@ -372,6 +416,7 @@ int command_serve(const struct options *options) {
     bool made = false;
     if (code == EXIT_DONE) code = first_key(server.config->data, server.config, &made);
     if (code == EXIT_DONE && made) reload_keys(&server);
+    if (code == EXIT_DONE) close_first_key(server.config->data);
     server.keys_seen = keys_stat(server.config->data);
     if (code == EXIT_DONE) code = listen_and_run(&server, options);
     if (server.store != NULL) store_close(server.store);

@@ -79,6 +79,7 @@ bool provider_sign(const struct source *source, int64_t now_s, struct str id, st
     if (source->row->verify != verify_hmac && source->row->verify != verify_token)
         return fail(message, "this provider's requests cannot be signed here; for POST / use --key");
     if (!recipe_make(source, message, &recipe)) return false;
-    if (source->row->verify == verify_token) return add(request, recipe.signature_headers[0], secret->text, message);
+    if (source->row->verify == verify_token)
+        return add(request, recipe.signature_headers[0], arena_copy(arena, secret->text), message);
     return sign_hmac(&recipe, secret->text, now_s, id, arena, request, message);
 }
