@@ -3,12 +3,14 @@
  * runs one suite over each.
  *
  * - commit is durable: when it returns ERR_OK, every event with OUTCOME_STORED or OUTCOME_DUPLICATE is on stable
- * storage.
+ *   storage.
  * - An event (source, transaction_id, event_key) is stored at most once, within one commit as across them; the first
- * payload stands.
+ *   payload stands.
  * - seq grows with every stored event and is never given twice; order is seq, never a clock.
  * - After a commit that ended in ERR_SYNC or ERR_DAMAGED nothing can be believed any more: every later call gets the
- * same error. A store belongs to one thread at a time. */
+ *   same error, for good.
+ *
+ * A store belongs to one thread at a time. */
 #ifndef PAYHOOK_STORE_STORE_H
 #define PAYHOOK_STORE_STORE_H
 
@@ -35,7 +37,7 @@ struct err store_commit(struct store *store, const struct event *const *events, 
                         enum outcome *ret_outcomes) MUST_USE;
 
 /* Called for each record; false stops the reading. What only instructs a commit (content_sha256, look_for_repeats,
- * bytes_must_match) is not given back and zero. Texts that are not optional have a ptr, if an empty text. */
+ * bytes_must_match) is not given back, and is zero. Texts that are not optional always have a ptr. */
 typedef bool store_each(void *context, const struct event_record *record);
 
 /* One timeline in seq order. */

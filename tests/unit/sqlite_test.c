@@ -84,6 +84,19 @@ static void run_sql(const struct folder *d, const char *sql) {
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* The first number of a query, as a person would get it. */
+static int64_t query(const struct folder *d, const char *sql) {
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open_v2(d->file, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK) fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
 /* ---- events by number ---- */
 
 enum { PAYLOAD_SIZE_MAX = 120000 };
@@ -404,6 +417,82 @@ static void no_seq_is_given_twice_after_a_deletion(void **state) {
     }
 }
 
+static void a_person_sees_texts_as_text(void **state) {
+    (void)state;
+    static const struct {
+        struct str payload;
+        bool is_text;
+    } rows[] = {
+        {{"", 0}, true},
+        {{"{\"a\":1}", 7}, true},
+        {{"12", 2}, true},
+        {{"gr\xc3\xbc\xc3\x9f e\xe2\x82\xac \xf0\x9f\x98\x80", 16}, true},
+        {{"\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\xe0\xa0\x80\xf0\x90\x80\x80", 17}, true},
+        {{"\0", 1}, false},
+        {{"12345678\0", 9}, false},
+        {{"1234567\0", 8}, false},
+        {{"\xc0\xaf", 2}, false},
+        {{"\xc1\xbf", 2}, false},
+        {{"\xe0\x9f\xbf", 3}, false},
+        {{"\xed\xa0\x80", 3}, false},
+        {{"\xf0\x8f\xbf\xbf", 4}, false},
+        {{"\xf4\x90\x80\x80", 4}, false},
+        {{"\xf5\x80\x80\x80", 4}, false},
+        {{"\x80", 1}, false},
+        {{"\xe2\x82", 2}, false},
+        {{"\xe2\x82"
+          "a",
+          3},
+         false},
+        {{"\xc3\xc3", 2}, false},
+        {{"1234567\xff", 8}, false},
+        {{"123456789\xff", 10}, false},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    struct folder d = folder_make();
+    struct store *store = open_good(&d, STORE_WRITE);
+    static struct made made;
+    char sql[128];
+    for (size_t i = 0; i < ROWS; i++) {
+        make(&made, (unsigned)i);
+        made.event.payload = rows[i].payload;
+        made.event.request_body = STR_NONE;
+        digest_sha256(made.event.payload, made.event.payload_sha256);
+        const struct event *events[] = {&made.event};
+        enum outcome outcome;
+        assert_int_equal(store_commit(store, events, 1, &outcome).kind, ERR_OK);
+        (void)snprintf(sql, sizeof sql, "SELECT typeof(payload) = '%s' FROM event WHERE seq = %zu",
+                       rows[i].is_text ? "text" : "blob", i + 1);
+        assert_int_equal(query(&d, sql), 1);
+    }
+    store_close(store);
+    folder_remove(&d);
+}
+
+static void the_body_of_a_batch_is_stored_once(void **state) {
+    (void)state;
+    struct folder d = folder_make();
+    struct store *store = open_good(&d, STORE_WRITE);
+    static struct made made[6];
+    const struct event *events[6];
+    enum outcome outcomes[6];
+    commit_good(store, 0, 1); /* known when the batch comes, of which it is the first */
+    for (unsigned i = 0; i < 6; i++) {
+        make(&made[i], i);
+        made[i].event.request_body = i < 4 ? STR("[the whole of a batch]") : STR_NONE;
+        made[i].event.request_body.ptr = i < 4 ? made[0].event.request_body.ptr : NULL;
+        events[i] = &made[i].event;
+    }
+    assert_int_equal(store_commit(store, events, 6, outcomes).kind, ERR_OK);
+    assert_int_equal(query(&d, "SELECT count(*) FROM event WHERE request_body IS NOT NULL"), 1);
+    assert_int_equal(query(&d, "SELECT count(*) FROM event WHERE request_sha256 IS NOT NULL"), 1);
+    assert_int_equal(query(&d, "SELECT count(*) FROM event WHERE request_seq = 2"), 3);
+    assert_int_equal(query(&d, "SELECT count(*) FROM event WHERE request_seq IS NULL"), 3);
+    assert_holds(store, 6);
+    store_close(store);
+    folder_remove(&d);
+}
+
 static void a_file_moved_away_stops_the_store(void **state) {
     (void)state;
     struct folder d = folder_make();
@@ -546,6 +635,70 @@ static struct str make_small(const struct folder *d) {
         commit_good(store, first, 7);
     store_close(store);
     return read_file(d->file);
+}
+
+/* Columns changed under us, by hand or by a flipped bit. Event 4, with seq 5, comes of a batch. */
+static void a_row_that_contradicts_itself_is_flagged(void **state) {
+    (void)state;
+    static const struct {
+        const char *sql;
+        unsigned damaged; /* of 7 */
+    } rows[] = {
+        {"UPDATE event SET payload = 'x' WHERE seq = 2", 1},
+        {"UPDATE event SET payload = payload || ' ' WHERE seq < 4", 3},
+        {"UPDATE event SET payload = 12 WHERE seq = 2", 1},
+        {"UPDATE event SET payload_sha256 = zeroblob(32) WHERE seq = 2", 1},
+        {"UPDATE event SET payload = CAST(payload AS BLOB)", 0}, /* the bytes are the same */
+        {"UPDATE event SET request_body = 'x' WHERE seq = 5", 1},
+        {"UPDATE event SET request_body = NULL WHERE seq = 5", 1},
+        {"UPDATE event SET request_sha256 = zeroblob(32) WHERE seq = 5", 1},
+        {"UPDATE event SET request_sha256 = x'00' WHERE seq = 5", 1},
+        {"UPDATE event SET request_seq = 1 WHERE seq = 5", 1},
+        {"UPDATE event SET request_seq = 99 WHERE seq = 5", 1},
+        {"UPDATE event SET authenticated = 'bodi' WHERE seq = 2", 1},
+        {"UPDATE event SET authenticated = '' WHERE seq = 2", 1},
+        {"UPDATE event SET matched_secret = -2 WHERE seq = 2", 1},
+        {"UPDATE event SET matched_secret = 4294967296 WHERE seq = 2", 1},
+        {"UPDATE event SET timestamp = 9223372036854775807 WHERE seq = 2", 1},
+        {"UPDATE event SET timestamp = -9223372036854775807 WHERE seq = 2", 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct folder d = folder_make();
+        struct store *store = open_good(&d, STORE_WRITE);
+        commit_good(store, 0, 7);
+        run_sql(&d, rows[i].sql);
+        struct seen seen;
+        assert_int_equal(read_events(store, &seen).kind, ERR_OK);
+        assert_int_equal(seen.count, 7);
+        if (seen.damaged != rows[i].damaged) fail_msg("%s: %u flagged", rows[i].sql, seen.damaged);
+        assert_int_equal(seen.wrong, 0);
+        store_close(store);
+        folder_remove(&d);
+    }
+}
+
+/* A damaged page of a table or index is found when the file is opened to be written, before anything is asked of it. */
+static void a_damaged_page_is_found_at_the_start(void **state) {
+    (void)state;
+    enum { PAGE = 16384 };
+    struct folder d = folder_make();
+    struct str good = make_small(&d);
+    char *bad = malloc(good.len);
+    assert_non_null(bad);
+    unsigned pages = 0;
+    for (size_t at = PAGE; at < good.len; at += PAGE) {
+        if (good.ptr[at] == 0) continue; /* the rest of a large payload, which has its checksum */
+        memcpy(bad, good.ptr, good.len);
+        memset(bad + at, 0x5a, 64);
+        folder_empty(&d);
+        write_file(d.file, str_make(bad, good.len));
+        assert_refused(&d, STORE_WRITE, ERR_DAMAGED, "restore a backup");
+        pages++;
+    }
+    assert_true(pages >= 6); /* two tables, three indexes, and their leaves */
+    free(bad);
+    free_file(good);
+    folder_remove(&d);
 }
 
 struct tally {
@@ -695,6 +848,9 @@ static void what_a_killed_writer_left_is_found(void **state) {
         struct store *store = open_good(&d, STORE_READ); /* no server runs */
         assert_holds(store, 12);
         store_close(store);
+        struct stat later;
+        assert_int_equal(stat(d.wal, &later), 0); /* which a reader leaves as it is */
+        assert_int_equal(later.st_size, info.st_size);
         store = open_good(&d, STORE_WRITE);
         /* Before any duplicate is answered they are in the file, which has been synced. */
         struct str content = read_file(d.file);
@@ -1182,10 +1338,14 @@ int main(void) {
         cmocka_unit_test(what_a_crash_left_half_made_is_made_again),
         cmocka_unit_test(a_log_without_its_file_is_not_thrown_away),
         cmocka_unit_test(no_seq_is_given_twice_after_a_deletion),
+        cmocka_unit_test(a_person_sees_texts_as_text),
+        cmocka_unit_test(the_body_of_a_batch_is_stored_once),
         cmocka_unit_test(a_file_moved_away_stops_the_store),
         cmocka_unit_test(foreign_and_changed_databases_are_refused),
         cmocka_unit_test(what_is_no_database_is_refused),
         cmocka_unit_test(a_schema_lost_while_open_stops_the_store),
+        cmocka_unit_test(a_row_that_contradicts_itself_is_flagged),
+        cmocka_unit_test(a_damaged_page_is_found_at_the_start),
         cmocka_unit_test(a_flipped_byte_gives_no_wrong_payload),
         cmocka_unit_test(a_lost_page_gives_no_wrong_payload),
         cmocka_unit_test(a_truncated_file_gives_no_wrong_payload),
