@@ -165,7 +165,7 @@ struct err os_private_dir(const char *path) {
     char *copy = strdup(path);
     if (copy == NULL) return err_make(ERR_MEMORY, ENOMEM, "make the folder");
     struct err result = err_ok();
-    for (char *at = copy + 1; !err_is(result); at++) {
+    for (char *at = copy[0] == '\0' ? copy : copy + 1; !err_is(result); at++) {
         if (*at != '/' && *at != '\0') continue;
         char kept = *at;
         *at = '\0';

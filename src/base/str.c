@@ -9,7 +9,7 @@
 static unsigned char lower(unsigned char c) { return c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c; }
 
 bool str_ends(struct str s, struct str suffix) {
-    return s.len >= suffix.len && str_eq(str_from_index(s, s.len - suffix.len), suffix);
+    return s.len >= suffix.len && (suffix.len == 0 || str_eq(str_from_index(s, s.len - suffix.len), suffix));
 }
 
 bool str_eq_nocase(struct str a, struct str b) {
@@ -51,7 +51,7 @@ bool str_u64(struct str s, uint64_t max, uint64_t *ret_value) {
     for (size_t i = 0; i < s.len; i++) {
         if (s.ptr[i] < '0' || s.ptr[i] > '9') return false;
         uint64_t digit = (uint64_t)(s.ptr[i] - '0');
-        if (value > max / 10 || value * 10 > max - digit) return false;
+        if (digit > max || value > (max - digit) / 10) return false;
         value = value * 10 + digit;
     }
     *ret_value = value;

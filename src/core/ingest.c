@@ -54,7 +54,9 @@ static bool iam_keys_of(const struct config *config, struct arena *arena, struct
 
 void ingest_check(const struct config *config, const struct http_request *request, enum door door, int64_t now_us,
                   struct arena *arena, struct ingest *ret_ingest) {
-    struct ingest_route route = ingest_find(config, request);
+    /* A direct invoke has neither path nor method. */
+    struct ingest_route route = door == DOOR_INVOKE ? (struct ingest_route){VERDICT_ACCEPT, &config->default_source}
+                                                    : ingest_find(config, request);
     *ret_ingest = (struct ingest){.verdict = route.verdict, .source = route.source};
     if (route.verdict != VERDICT_ACCEPT) return;
 
