@@ -326,7 +326,7 @@ static void shut_down(struct server *server) {
     if (server->shared.keeper != NULL) keeper_stop(&server->keeper);
 }
 
-static int run(struct server *server) {
+static int run(struct server *server, const struct options *options, const char *host, uint16_t port) {
     struct {
         evutil_socket_t what;
         short flags;
@@ -347,7 +347,14 @@ static int run(struct server *server) {
         events[i] = event_new(server->base, watched[i].what, watched[i].flags, watched[i].callback, server);
         ready = events[i] != NULL && event_add(events[i], watched[i].what == -1 ? &look : NULL) == 0;
     }
-    if (ready) (void)event_base_dispatch(server->base);
+    if (ready) {
+        /* Only now, since whoever reads this may signal us. */
+        print_welcome(options, server->config, host, port);
+        log_format(LOG_INFO, "serving %s with %u I/O threads, %u sources, %u keys", server->config->listen,
+                   (unsigned)server->thread_count, (unsigned)server->config->source_count,
+                   (unsigned)server->config->keys.count);
+        (void)event_base_dispatch(server->base);
+    }
     shut_down(server);
     for (size_t i = 0; i < WATCHED; i++)
         if (events[i] != NULL) event_free(events[i]);
@@ -384,11 +391,7 @@ static int listen_and_run(struct server *server, const struct options *options) 
             (void)complain(EXIT_FAILED, "cannot %s: %s", started.where, strerror(started.sys));
             shut_down(server);
         } else {
-            print_welcome(options, server->config, host, port);
-            log_format(LOG_INFO, "serving %s with %u I/O threads, %u sources, %u keys", server->config->listen,
-                       (unsigned)server->thread_count, (unsigned)server->config->source_count,
-                       (unsigned)server->config->keys.count);
-            code = run(server);
+            code = run(server, options, host, port);
         }
     }
     if (server->base != NULL) event_base_free(server->base);

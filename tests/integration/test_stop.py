@@ -52,6 +52,13 @@ def test_interrupt_stops_as_well(server):
     assert server.process.wait(10) == 0
 
 
+def test_stop_right_after_the_welcome(server):
+    """Whoever was told where it serves may stop it."""
+    for _ in range(10):
+        assert server.stop() == 0
+        server.start()
+
+
 def test_stop_under_load(server):
     with Load(server, 16, KEY) as load:
         wait_for(lambda: len(load.acknowledged()) > 200)
