@@ -33,7 +33,8 @@ static void begin_line(struct writer *w, enum log_level level, int64_t now_us) {
     writer_put(w, str_from(words[level]));
 }
 
-/* A value that needs no quotes stands bare; any other is quoted and escaped. */
+/* An id may be anything, a card number too; that is not written down. A value that needs no quotes stands bare; any
+ * other is quoted and escaped. */
 static void put_field(struct writer *w, struct str key, struct str value) {
     writer_char(w, ' ');
     writer_put(w, key);
@@ -46,7 +47,9 @@ static void put_field(struct writer *w, struct str key, struct str value) {
         bare = c > 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '=';
     }
     if (!bare) writer_char(w, '"');
+    size_t from = w->len;
     writer_escaped(w, value);
+    text_cards_mask(w->ptr + from, w->len - from);
     if (cut) writer_put(w, STR("..."));
     if (!bare) writer_char(w, '"');
 }

@@ -265,3 +265,47 @@ void text_received_at_write(struct writer *w, int64_t unix_us) {
     writer_char(w, '.');
     write_digits(w, (unsigned)(unix_us % 1000000), 6);
 }
+
+/* ---- card numbers ---- */
+
+enum { CARD_DIGITS_MIN = 13, CARD_DIGITS_MAX = 19, CARD_SHOWN_FIRST = 6, CARD_SHOWN_LAST = 4 };
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_letter_or_digit(char c) { return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+
+/* ISO/IEC 7812-1 annex B: every second digit from the right doubled, the sum of all digits a multiple of ten. */
+static bool check_digit_right(const char *text, const size_t *digits, size_t count) {
+    unsigned sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        unsigned digit = (unsigned)(text[digits[count - 1 - i]] - '0');
+        if (i % 2 == 1) digit = digit < 5 ? digit * 2 : digit * 2 - 9;
+        sum += digit;
+    }
+    return sum % 10 == 0;
+}
+
+/* The card number that begins at text[0], a digit: how many digits it has (0: none), and where they are. It may end
+ * wherever a group of digits does; the longest counts. */
+static size_t card_at(const char *text, size_t size, size_t *ret_digits) {
+    size_t count = 0, found = 0;
+    for (size_t i = 0; i < size && count < CARD_DIGITS_MAX; i++) {
+        if (!is_digit(text[i])) {
+            if ((text[i] != ' ' && text[i] != '-') || !is_digit(text[i - 1])) break;
+            continue;
+        }
+        ret_digits[count++] = i;
+        bool ends = i + 1 == size || !is_letter_or_digit(text[i + 1]);
+        if (ends && count >= CARD_DIGITS_MIN && check_digit_right(text, ret_digits, count)) found = count;
+    }
+    return found;
+}
+
+void text_cards_mask(char *text, size_t size) {
+    for (size_t at = 0; at < size; at++) {
+        if (text[at] < '2' || text[at] > '6' || (at > 0 && is_letter_or_digit(text[at - 1]))) continue;
+        size_t digits[CARD_DIGITS_MAX];
+        size_t count = card_at(text + at, size - at, digits);
+        for (size_t i = CARD_SHOWN_FIRST; i + CARD_SHOWN_LAST < count; i++)
+            text[at + digits[i]] = '*';
+    }
+}

@@ -30,4 +30,9 @@ bool text_amz_date_read(struct str text, int64_t *ret_unix_s);
 /* "2026-11-23T19:08:50.123456", UTC, always six digits (the user's receivedAt). */
 void text_received_at_write(struct writer *w, int64_t unix_us);
 
+/* Overwrites the middle of every payment card number in text with "*", all but its first six and last four digits (PCI
+ * DSS, requirement 3.4.1). A card number is 13 to 19 digits, a blank or dash between two of them allowed, that begins
+ * as one (ISO/IEC 7812-1: 2 to 6), has the right check digit (annex B), and has no letter or digit beside it. */
+void text_cards_mask(char *text, size_t size);
+
 #endif

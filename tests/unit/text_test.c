@@ -357,11 +357,50 @@ static void received_at(void **state) {
     assert_int_equal(w.len, 26);
 }
 
+static void cards(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *masked;
+    } cases[] = {
+        {"4111111111111111", "411111******1111"},
+        {"4222222222222", "422222***2222"},             /* 13 digits */
+        {"6304000000000000000", "630400*********0000"}, /* 19 */
+        {"378282246310005", "378282*****0005"},
+        {"5555555555554444", "555555******4444"},
+        {"4111 1111 1111 1111", "4111 11** **** 1111"},
+        {"4111-1111-1111-1111", "4111-11**-****-1111"},
+        {"paid by 4111111111111111.", "paid by 411111******1111."},
+        {"tx_4111111111111111", "tx_411111******1111"},
+        {"12 4111111111111111 35", "12 411111******1111 35"},
+        {"4111111111111111,5555555555554444", "411111******1111,555555******4444"},
+        /* None of these is one. */
+        {"", ""},
+        {"4111111111111112", "4111111111111112"},         /* check digit */
+        {"411111111116", "411111111116"},                 /* 12 digits */
+        {"41111111111111111118", "41111111111111111118"}, /* 20 */
+        {"0000000000000000", "0000000000000000"},         /* begins as none */
+        {"820982911946154508", "820982911946154508"},
+        {"a4111111111111111", "a4111111111111111"},
+        {"4111111111111111b", "4111111111111111b"},
+        {"4111  1111 1111 1111", "4111  1111 1111 1111"}, /* two blanks */
+        {"4111_1111_1111_1111", "4111_1111_1111_1111"},
+        {"232e13393e984f5124ee5af8668e8eda2f016cacba5b27a6", "232e13393e984f5124ee5af8668e8eda2f016cacba5b27a6"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[64];
+        size_t size = strlen(cases[i].text);
+        memcpy(text, cases[i].text, size + 1);
+        text_cards_mask(text, size);
+        assert_string_equal(text, cases[i].masked);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_encodings), cmocka_unit_test(hex_refused),     cmocka_unit_test(base64_refused),
-        cmocka_unit_test(base64_bounds),   cmocka_unit_test(writers_bounded), cmocka_unit_test(percent),
-        cmocka_unit_test(amz_dates),       cmocka_unit_test(calendar),        cmocka_unit_test(received_at),
+        cmocka_unit_test(cards),          cmocka_unit_test(known_encodings), cmocka_unit_test(hex_refused),
+        cmocka_unit_test(base64_refused), cmocka_unit_test(base64_bounds),   cmocka_unit_test(writers_bounded),
+        cmocka_unit_test(percent),        cmocka_unit_test(amz_dates),       cmocka_unit_test(calendar),
+        cmocka_unit_test(received_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
