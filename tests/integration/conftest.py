@@ -58,7 +58,7 @@ class Server:
         self.environment, self.umask = environment, umask
         home.count += 1
         self.out, self.err = home.path / f"serve-{home.count}.out", home.path / f"serve-{home.count}.err"
-        self.port = 0
+        self.port, self.ended = 0, True
 
     def start(self, port=0):
         with open(self.out, "wb") as out, open(self.err, "ab") as err:
@@ -79,7 +79,7 @@ class Server:
             assert self.process.poll() is None, f"serve ended with {self.process.returncode}: {self.log()[-2000:]}"
             assert time.monotonic() < end, "serve said no address"
             time.sleep(0.005)
-        self.port = int(url[1])
+        self.port, self.ended = int(url[1]), False
         return self
 
     def welcome(self):
@@ -119,7 +119,10 @@ class Server:
         return Key(user[1], user[2])
 
     def connect(self, timeout=15.0):
-        return wire.Connection(self.address, timeout)
+        try:
+            return wire.Connection(self.address, timeout)
+        except ConnectionRefusedError as refused:
+            raise ConnectionRefusedError(f"serve ended with {self.process.poll()}: {self.log()[-1500:]}") from refused
 
     def send(self, data, method="POST"):
         """One request on a connection of its own, as bytes."""
@@ -144,15 +147,21 @@ class Server:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def wait(self, seconds=STOP_S_MAX):
+        """The exit status of a server whose end is expected."""
+        code = self.process.wait(seconds)
+        self.ended = True
+        return code
+
     def kill(self):
         self.process.kill()
-        self.process.wait(STOP_S_MAX)
+        self.wait()
 
     def stop(self):
         """SIGTERM, and the exit status."""
         if self.alive:
             self.signal(signal.SIGTERM)
-        return self.process.wait(STOP_S_MAX)
+        return self.wait()
 
 
 def database_rows(path, sql, *parameters):
@@ -237,7 +246,7 @@ class Home:
         """Stops what still runs. In order: a crash, a leak found by a sanitizer or a hang at the end fails the test."""
         codes = []
         for server in self.servers:
-            if not server.alive:
+            if server.ended:
                 continue
             try:
                 codes.append(server.stop())

@@ -49,7 +49,7 @@ def test_idle_server_stops_at_once(server):
 
 def test_interrupt_stops_as_well(server):
     server.signal(signal.SIGINT)
-    assert server.process.wait(10) == 0
+    assert server.wait(10) == 0
 
 
 def test_stop_right_after_the_welcome(server):
@@ -86,7 +86,7 @@ def test_what_is_in_flight_is_finished(server):
         reply = connection.reply()
         assert (reply.status, reply.closes) == (200, True)
         assert connection.at_end()
-    assert server.process.wait(5) == 0
+    assert server.wait(5) == 0
     assert server.rows("SELECT payload FROM event") == [(body.decode(),)]
 
 
@@ -123,7 +123,7 @@ def test_second_stop_under_load_is_harmless(server):
         wait_for(lambda: len(load.acknowledged()) > 100)
         for _ in range(3):
             server.signal(signal.SIGTERM)
-        assert server.process.wait(6) == 0
+        assert server.wait(6) == 0
     assert compare(load.acknowledged(), server.rows("SELECT transaction_id FROM event")) == ([], [])
 
 
@@ -135,7 +135,7 @@ def test_stops_come_until_the_end(server):
         while server.alive and time.monotonic() < end:
             server.signal(signal.SIGTERM)
             time.sleep(0.0005)
-    assert server.process.wait(5) == 0
+    assert server.wait(5) == 0
     assert compare(load.acknowledged(), server.rows("SELECT transaction_id FROM event")) == ([], [])
 
 
