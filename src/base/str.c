@@ -121,14 +121,22 @@ static size_t utf8_size(struct str s) {
     return size;
 }
 
+/* A character that moves a terminal or turns the text around it, though it is no ASCII control: C1 controls (U+0080 to
+ * U+009F), line and paragraph separators (U+2028, U+2029), bidirectional embeddings and isolates (U+202A to U+202E,
+ * U+2066 to U+2069). */
+static bool moves_text(struct str character) {
+    const unsigned char *p = (const unsigned char *)character.ptr;
+    if (character.len == 2) return p[0] == 0xc2 && p[1] < 0xa0;
+    if (character.len != 3 || p[0] != 0xe2) return false;
+    return (p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}
+
 void writer_escaped(struct writer *w, struct str s) {
     static const char hex[] = "0123456789abcdef";
     while (s.len > 0) {
         unsigned char c = (unsigned char)s.ptr[0];
         size_t size = utf8_size(s);
-        /* C1 controls (U+0080 to U+009F) move terminals as C0 does. */
-        bool control = c < 0x20 || c == 0x7f || c == '"' || c == '\\' ||
-                       (c == 0xc2 && size == 2 && (unsigned char)s.ptr[1] < 0xa0);
+        bool control = c < 0x20 || c == 0x7f || c == '"' || c == '\\' || moves_text(str_make(s.ptr, size));
         if (size > 0 && !control) {
             writer_put(w, str_make(s.ptr, size));
         } else {

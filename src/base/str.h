@@ -64,8 +64,8 @@ void writer_char(struct writer *w, char c);
 void writer_u64(struct writer *w, uint64_t value);
 void writer_i64(struct writer *w, int64_t value);
 void writer_format(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* As written to one line of a log or terminal: control bytes, DEL, quotes, backslashes and bytes that are not UTF-8
- * become \xNN; other UTF-8 passes. */
+/* As written to one line of a log or terminal: control characters, those that turn the text around them, quotes,
+ * backslashes and bytes that are not UTF-8 become \xNN; other UTF-8 passes. */
 void writer_escaped(struct writer *w, struct str s);
 /* Adds a NUL (not counted in len) and returns the text; "" when not even that fits. An overflow is cut off. */
 const char *writer_cstr(struct writer *w);

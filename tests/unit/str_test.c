@@ -323,6 +323,8 @@ static void escapes(void **state) {
         {STR("\"\\"), STR("\\x22\\x5c")},
         {STR("\\x0a"), STR("\\x5cx0a")}, /* cannot be mistaken for one of ours */
         {STR("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"), STR("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80")},
+        {STR("\xe2\x80\xae\xe2\x81\xa6\xe2\x80\xa8\xe2\x80\xa7\xe2\x81\xaa"),
+         STR("\\xe2\\x80\\xae\\xe2\\x81\\xa6\\xe2\\x80\\xa8\xe2\x80\xa7\xe2\x81\xaa")}, /* bidi, separators */
         {STR("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0"),
          STR("\\xc2\\x80\\xc2\\x9b\\xc2\\x9f\xc2\xa0")}, /* C1, but not U+00A0 */
         {STR("\x80\xbf"), STR("\\x80\\xbf")},            /* tails alone */
@@ -368,7 +370,7 @@ static void every_character(void **state) {
         struct writer w = writer_make(memory, sizeof memory);
         writer_escaped(&w, s);
         bool passes = c >= 0x20 && !(c >= 0x7f && c < 0xa0) && c != '"' && c != '\\' && !(c >= 0xd800 && c < 0xe000) &&
-                      c <= 0x10ffff;
+                      !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069) && c <= 0x10ffff;
         if (passes ? !str_eq(writer_str(&w), s) : w.len != 4 * s.len) fail_msg("U+%04X", (unsigned)c);
     }
 }
