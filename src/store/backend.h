@@ -22,6 +22,7 @@ struct store_backend {
     struct err (*timeline)(void *state, struct str source, struct str transaction_id, store_each *each, void *context);
     struct err (*sources)(void *state, struct str transaction_id, store_each_source *each, void *context);
     struct err (*events)(void *state, const struct store_filter *filter, store_each *each, void *context);
+    struct err (*examine)(void *state, struct writer *message);
 };
 
 extern const struct store_backend store_sqlite;

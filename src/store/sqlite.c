@@ -781,6 +781,22 @@ static struct err sqlite_events(void *state, const struct store_filter *filter, 
     return err_ok();
 }
 
+/* SQLite's own check of pages and indexes. It says "ok", or one thing wrong a row, of which the first is enough. */
+static struct err sqlite_examine(void *state, struct writer *message) {
+    struct sqlite_store *s = state;
+    sqlite3_stmt *row = NULL;
+    errno = 0;
+    int rc = sqlite3_prepare_v2(s->db, "PRAGMA integrity_check(1)", -1, &row, NULL);
+    if (rc == SQLITE_OK) rc = step(row);
+    struct err result = rc == SQLITE_ROW ? err_ok() : failure(rc, false, "check the database");
+    const char *said = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(row, 0) : sqlite3_errmsg(s->db);
+    if (rc == SQLITE_ROW && (said == NULL || strcmp(said, "ok") != 0))
+        result = err_make(ERR_DAMAGED, 0, "check the database");
+    if (err_is(result)) writer_escaped(message, str_from(said != NULL ? said : "no answer"));
+    (void)sqlite3_finalize(row); /* repeats what step said */
+    return result;
+}
+
 /* ---- opening ---- */
 
 /* Where an opening is, and where its sentence goes. */
@@ -1103,6 +1119,7 @@ const struct store_backend store_sqlite = {
     .timeline = sqlite_timeline,
     .sources = sqlite_sources,
     .events = sqlite_events,
+    .examine = sqlite_examine,
 };
 
 const char *store_library(void) { return sqlite3_libversion(); }

@@ -193,3 +193,9 @@ struct err store_events(struct store *store, const struct store_filter *filter, 
                               .with_payload = filter->with_payload};
     return store->backend->events(store->state, filter, pass_on, &reading);
 }
+
+struct err store_check(struct store *store, struct writer *message) {
+    check(store->magic == STORE_MAGIC);
+    TRY(store->stopped);
+    return store->backend->examine(store->state, message);
+}

@@ -59,6 +59,10 @@ struct store_filter {
 struct err store_events(struct store *store, const struct store_filter *filter, store_each *each,
                         void *context) MUST_USE;
 
+/* Looks at the stored form as a whole, which takes as long as reading it: ERR_DAMAGED with a sentence in message. The
+ * payloads' own checksums are looked at by the readings above. */
+struct err store_check(struct store *store, struct writer *message) MUST_USE;
+
 /* The version of the embedded store's library, for `payhook version`. */
 const char *store_library(void);
 

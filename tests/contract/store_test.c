@@ -962,6 +962,17 @@ static void random_commits_come_out_as_in_the_model(void **state) {
     store_close(model);
 }
 
+static void a_check_finds_nothing_where_nothing_is_wrong(void **state) {
+    struct fixture *f = *state;
+    char memory[256];
+    struct writer message = writer_make(memory, sizeof memory);
+    assert_int_equal(store_check(f->store, &message).kind, ERR_OK);
+    struct event *events[] = {make(f, "a", "1", "k1", STR("x")), make(f, "a", "1", "k2", STR("\0\xff"))};
+    (void)commit(f, events, 2);
+    assert_int_equal(store_check(f->store, &message).kind, ERR_OK);
+    assert_int_equal(message.len, 0);
+}
+
 static const struct {
     const char *name;
     CMUnitTestFunction test;
@@ -990,6 +1001,7 @@ static const struct {
     CASE(a_timeline_is_one_transaction_in_arrival_order),
     CASE(sources_come_in_alphabetical_order),
     CASE(a_payload_that_does_not_fit_its_checksum_is_flagged),
+    CASE(a_check_finds_nothing_where_nothing_is_wrong),
     CASE(an_unknown_kind_is_refused),
     CASE(random_commits_come_out_as_in_the_model),
 #undef CASE
