@@ -23,6 +23,7 @@ const char *err_kind_text(enum err_kind kind) {
     case ERR_NEWER: return "it was made by a newer version";
     case ERR_ABSENT: return "it is not there";
     case ERR_DENIED: return "its permissions or owner are wrong";
+    case ERR_OUTSIDE: return "it was not named at start";
     case ERR_INPUT: return "it is not as it must be";
     case ERR_NETWORK: return "the peer could not be reached or broke off";
     case ERR_TIMEOUT: return "it took too long";

@@ -17,6 +17,7 @@ enum err_kind {
     ERR_NEWER,   /* stored by a newer program */
     ERR_ABSENT,  /* it is not there */
     ERR_DENIED,  /* permissions or ownership are not what they must be */
+    ERR_OUTSIDE, /* the sandbox that was entered at start keeps it out of reach: a restart is needed */
     ERR_INPUT,   /* a file or argument of the operator's is wrong */
     ERR_NETWORK, /* a peer could not be reached, or did not keep to its protocol */
     ERR_TIMEOUT, /* a deadline passed */

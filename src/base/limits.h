@@ -57,6 +57,12 @@ enum {
     LINGER_SIZE_MAX = 65536,        /* bytes dropped after a refusal that closes */
     LINGER_MS_MAX = 1000,           /* milliseconds, the same */
     DRAIN_MS_MAX = 5000,            /* milliseconds from SIGTERM to the end */
+    TLS_FILE_SIZE_MAX = 1 << 20,    /* bytes of a file of a TLS certificate or key: refused at load */
+    TLS_TICKET_LIFETIME_S = 7200,   /* seconds for which a TLS 1.3 session may be resumed: then a whole handshake */
+    ADMIN_CONNECTIONS_MAX = 16,     /* connections of the admin listener: the oldest is closed */
+    ADMIN_DEADLINE_S = 5,           /* seconds for one request there and its reply: closed */
+    READY_ROOM_SIZE_MIN = 65536,    /* bytes free on the disk of the data folder: below, /readyz answers 503 */
+    READY_RETRY_S = 10,             /* seconds for which /readyz answers 503 after a commit that failed */
     REQUEST_ARENA_SIZE = 1 << 20,   /* bytes (touched as used): a request that needs more is answered 500 */
     CONFIG_FILE_SIZE_MAX = 4 << 20, /* bytes: refused at load */
 };

@@ -108,7 +108,13 @@ static struct err read_all(int fd, size_t size_max, struct str *ret_content) {
 
 struct err os_file_read(const char *path, size_t size_max, struct str *ret_content) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) return system_error("open the file");
+    if (fd < 0) {
+        struct err failed = system_error("open the file");
+        /* Landlock refuses to open, but does not hide what the file's own permissions say. */
+        if (failed.sys == EACCES && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
+            failed = err_make(ERR_OUTSIDE, 0, "open it: it is in no folder that was named at start; restart to use it");
+        return failed;
+    }
     struct err result = read_all(fd, size_max, ret_content);
     (void)close(fd); /* only read from: nothing can be lost */
     return result;

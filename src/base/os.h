@@ -24,7 +24,8 @@ void *os_secret_alloc(size_t size);
 void os_secret_free(void *memory, size_t size);
 
 /* Reads a whole file of at most size_max bytes into malloc'd memory, NUL added behind (not counted). The caller frees.
- * ERR_ABSENT where it does not exist, ERR_INPUT where it is larger or no regular file. */
+ * ERR_ABSENT where it does not exist, ERR_INPUT where it is larger or no regular file, ERR_OUTSIDE where only the
+ * sandbox (app/sandbox.h) is in the way. */
 struct err os_file_read(const char *path, size_t size_max, struct str *ret_content) MUST_USE;
 /* Replaces path atomically and durably: a temporary beside it, synced, renamed, the directory synced. */
 struct err os_file_replace(const char *path, mode_t mode, struct str content) MUST_USE;

@@ -20,8 +20,9 @@ void digest_hmac(enum digest digest, struct str key, const struct str *parts, si
 
 /* Same time whatever the bytes are. The sizes may be told apart. */
 bool digest_equal(const void *a, const void *b, size_t size);
-/* The same for two secrets whose length must not show either: compares their digests under a random key. */
-bool digest_secret_equal(struct str a, struct str b);
+/* The same for a secret whose length must not show either: the time is that of given's length, which its sender knows.
+ */
+bool digest_secret_equal(struct str secret, struct str given);
 
 /* The library and its version, for `payhook version`. */
 const char *digest_library(void);

@@ -39,6 +39,7 @@ struct value {
 struct held {
     struct held *next;
     struct str secret; /* or STR_NONE */
+    bool is_reference; /* text is the reference that was to be read */
     char text[];
 };
 
@@ -85,13 +86,15 @@ static const struct limit_row {
 enum { LIMIT_COUNT = sizeof LIMITS / sizeof *LIMITS };
 
 /* The words of each section, for the tree and for "did you mean". */
-static const char *const ROOT_WORDS[] = {"listen", "admin", "data", "store", "iam", "limits", "source", NULL};
+static const char *const ROOT_WORDS[] = {"listen", "admin", "data", "store", "iam", "limits", "source", "tls", NULL};
 static const char *const IAM_WORDS[] = {"region", "service", "require_api_key", "api_key", NULL};
+static const char *const TLS_WORDS[] = {"certificate", "key", NULL};
 static const char *const STORE_WORDS[] = {"sqlite", "memory", NULL};
 enum { ROOT_TEXTS = 4, IAM_TEXTS = 4 }; /* the first words are options, the rest sections */
 
 static const char *root_word(size_t i) { return ROOT_WORDS[i]; }
 static const char *iam_word(size_t i) { return IAM_WORDS[i]; }
+static const char *tls_word(size_t i) { return TLS_WORDS[i]; }
 static const char *store_word(size_t i) { return STORE_WORDS[i]; }
 static const char *limits_word(size_t i) { return i < LIMIT_COUNT ? LIMITS[i].name : NULL; }
 static const char *source_word(size_t i) {
@@ -104,7 +107,8 @@ static const char *const REFERENCE_SETTINGS[] = {"certificate", "public_key"};
 static const struct section {
     const char *name;
     word_at *words;
-} SECTIONS[] = {{"root", root_word}, {"iam", iam_word}, {"limits", limits_word}, {"source", source_word}};
+} SECTIONS[] = {
+    {"root", root_word}, {"iam", iam_word}, {"limits", limits_word}, {"source", source_word}, {"tls", tls_word}};
 
 static struct err input_error(void) { return err_make(ERR_INPUT, 0, "use the configuration"); }
 static struct err memory_error(void) { return err_make(ERR_MEMORY, 0, "keep the configuration"); }
@@ -357,7 +361,7 @@ static size_t section_options(word_at *words, size_t count_max, cfg_opt_t (*ret_
     size_t count = 0;
     (*ret_options)[count++] = text_option("@", 0);
     for (size_t i = 0; i < count_max && words(i) != NULL; i++) {
-        check(count < SETTINGS_MAX - 4); /* the root adds its sections */
+        check(count < SETTINGS_MAX - 5); /* the root adds its sections */
         (*ret_options)[count++] = text_option(words(i), strcmp(words(i), "secrets") == 0 ? CFGF_LIST : 0);
     }
     (*ret_options)[count] = end;
@@ -365,15 +369,17 @@ static size_t section_options(word_at *words, size_t count_max, cfg_opt_t (*ret_
 }
 
 static cfg_t *tree_make(void) {
-    cfg_opt_t root[SETTINGS_MAX], iam[SETTINGS_MAX], limits[SETTINGS_MAX], source[SETTINGS_MAX];
+    cfg_opt_t root[SETTINGS_MAX], iam[SETTINGS_MAX], limits[SETTINGS_MAX], source[SETTINGS_MAX], tls[SETTINGS_MAX];
     (void)section_options(iam_word, IAM_TEXTS, &iam);
     (void)section_options(limits_word, SIZE_MAX, &limits);
     (void)section_options(source_word, SIZE_MAX, &source);
+    (void)section_options(tls_word, SIZE_MAX, &tls);
     size_t count = section_options(root_word, ROOT_TEXTS, &root);
     const cfg_opt_t sections[] = {
         CFG_SEC("iam", iam, 0),
         CFG_SEC("limits", limits, 0),
         CFG_SEC("source", source, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_SEC("tls", tls, 0),
         CFG_END(),
     };
     memcpy(root + count, sections, sizeof sections);
@@ -436,7 +442,8 @@ static struct err keep(struct build *b, struct str text, char **ret_text) {
 /* Reads a secret that the configuration then owns. */
 static struct err fetch(struct build *b, struct str reference, struct writer *message, struct str *ret_secret) {
     char *unused;
-    TRY(keep(b, STR(""), &unused));
+    TRY(keep(b, reference, &unused));
+    ((struct held *)b->config->private_memory)->is_reference = true;
     TRY(b->read(reference, message, ret_secret));
     ((struct held *)b->config->private_memory)->secret = *ret_secret;
     return err_ok();
@@ -448,7 +455,8 @@ static struct err take_address(struct build *b, const char *name, const char *ov
     struct str text = override != NULL ? str_from(override) : value != NULL ? value->text : str_from(preset);
     char host[INET6_ADDRSTRLEN];
     uint16_t port;
-    bool none = text.len == 0 && strcmp(name, "admin") == 0;
+    bool none = strcmp(name, "admin") == 0 && (text.len == 0 || str_eq(text, STR("none")));
+    if (none) text = STR("");
     if (!none && !config_split_address(text, host, sizeof host, &port)) {
         place(b, value, name);
         writer_put(b->message,
@@ -532,6 +540,22 @@ static struct err take_limits(struct build *b) {
     return input_error();
 }
 
+static struct err take_tls(struct build *b) {
+    cfg_t *section = cfg_getsec(b->tree, "tls");
+    const struct value *start = value_of(section, "@");
+    char **const files[] = {&b->config->tls_certificate, &b->config->tls_key};
+    for (size_t i = 0; start != NULL && TLS_WORDS[i] != NULL; i++) {
+        const struct value *value = value_of(section, TLS_WORDS[i]);
+        if (value == NULL || value->text.len == 0) {
+            place(b, value != NULL ? value : start, "tls");
+            writer_put(b->message, STR("this needs certificate = \"FILE\" and key = \"FILE\", both PEM"));
+            return input_error();
+        }
+        TRY(keep(b, value->text, files[i]));
+    }
+    return err_ok();
+}
+
 static struct err take_scope(struct build *b, cfg_t *section, const char *name, const char *preset, char **ret_text) {
     const struct value *value = value_of(section, name);
     struct str text = value != NULL ? value->text : str_from(preset);
@@ -576,6 +600,11 @@ static struct err take_secret(struct build *b, const struct source *judge, struc
     struct secret secret = {0};
     struct err result = fetch(b, value->text, &why, &secret.text);
     if (result.kind == ERR_MEMORY) return result;
+    if (result.kind == ERR_OUTSIDE) { /* no warning: the server has a configuration that works */
+        place(b, value, option);
+        writer_put(b->message, str_from(writer_cstr(&why)));
+        return result;
+    }
     writer_escaped(&reference, value->text);
     if (err_is(result)) {
         secret.text = STR_NONE;
@@ -738,6 +767,7 @@ static struct err take_all(struct build *b, const struct config_overrides *overr
     TRY(take_data(b, overrides->data));
     TRY(take_store(b, overrides->store));
     TRY(take_limits(b));
+    TRY(take_tls(b));
     TRY(take_iam(b));
     return take_sources(b);
 }
@@ -812,6 +842,8 @@ struct err config_reload_keys(struct config *config, struct writer *message, str
         .store = base->store,
         .environment = base->environment,
         .processed_by = base->processed_by,
+        .tls_certificate = base->tls_certificate,
+        .tls_key = base->tls_key,
         .iam_region = base->iam_region,
         .iam_service = base->iam_service,
         .require_api_key = base->require_api_key,
@@ -852,6 +884,17 @@ void config_release(struct config *config) {
         }
     }
     free(config);
+}
+
+void config_each_file(const struct config *config, void (*each)(void *context, const char *path), void *context) {
+    const struct config *base = config->base != NULL ? config->base : config;
+    const char *const files[] = {base->file, base->tls_certificate, base->tls_key};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i] != NULL) each(context, files[i]);
+    for (const struct held *held = base->private_memory; held != NULL; held = held->next) {
+        const char *path = held->is_reference ? secret_file(held->text) : NULL;
+        if (path != NULL) each(context, path);
+    }
 }
 
 const struct source *config_source(const struct config *config, struct str name) {

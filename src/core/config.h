@@ -33,6 +33,7 @@ struct config {
     char *listen, *admin, *data, *store; /* admin: "" where there is none */
     char *environment;                   /* ENVIRONMENT, or "prod" */
     char *processed_by;                  /* the host's name */
+    char *tls_certificate, *tls_key;     /* files; both NULL where connections are plain */
     char *iam_region, *iam_service;
     bool require_api_key; /* then api_key must match x-api-key at POST / */
     struct secret api_key;
@@ -67,6 +68,10 @@ struct err config_reload_keys(struct config *config, struct writer *message, str
 struct config *config_hold(struct config *config);
 /* Lets go; the last one wipes its secrets. Accepts NULL. */
 void config_release(struct config *config);
+
+/* Calls each with the path of every file that the configuration named, whether or not it could be read: itself, and
+ * those of secrets and certificates. */
+void config_each_file(const struct config *config, void (*each)(void *context, const char *path), void *context);
 
 /* The source of a name, or NULL; "default" is default_source. */
 const struct source *config_source(const struct config *config, struct str name);

@@ -33,7 +33,7 @@ static enum verdict api_key_check(const struct config *config, const struct http
     }
     struct str sent;
     uint32_t count = request_header(request, STR("x-api-key"), &sent);
-    if (count == 1 && digest_secret_equal(sent, config->api_key.text)) return VERDICT_ACCEPT;
+    if (count == 1 && digest_secret_equal(config->api_key.text, sent)) return VERDICT_ACCEPT;
     *ret_reason = count == 0 ? STR("x-api-key is missing") : STR("x-api-key is wrong");
     return count == 0 ? VERDICT_MISSING_HEADER : VERDICT_BAD_SIGNATURE;
 }

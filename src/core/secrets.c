@@ -117,6 +117,11 @@ struct err secret_read(struct str reference, struct writer *message, struct str 
     return kind->read(reference, str_from_index(reference, strlen(kind->prefix)), message, ret_text);
 }
 
+const char *secret_file(const char *reference) {
+    const struct kind *kind = kind_of(str_from(reference));
+    return kind != NULL && kind->read == read_file ? reference + strlen(kind->prefix) : NULL;
+}
+
 void secret_done(struct str text) { os_secret_free((void *)(uintptr_t)text.ptr, text.len); }
 
 bool secret_is_exposed(struct str reference) {

@@ -14,6 +14,8 @@ bool secret_is_reference(struct str text);
  * length). 1 to SECRET_SIZE_MAX bytes, for certificates and keys too. message: a sentence that names the reference and
  * what to do, never its contents. */
 struct err secret_read(struct str reference, struct writer *message, struct str *ret_text) MUST_USE;
+/* The path within a reference of the kind "file:", or NULL. */
+const char *secret_file(const char *reference);
 /* Gives back what secret_read gave, wiped. Accepts STR_NONE. */
 void secret_done(struct str text);
 /* True where the reference is a file that everyone on this machine can read. */

@@ -109,7 +109,8 @@ static const char SAMPLE[] =
     "    header = X-Signature\n"
     "    provider = hmac\n"
     "}\n"
-    "source till   { provider = \"api-key\" secrets = \"env:TOKEN\" }\n";
+    "source till   { provider = \"api-key\" secrets = \"env:TOKEN\" }\n"
+    "tls { certificate = \"/tls/chain.pem\"  key = '/tls/key.pem' }\n";
 
 static void test_sample(void **state) {
     (void)state; /* there is none */
@@ -120,6 +121,8 @@ static void test_sample(void **state) {
     assert_string_equal(config->admin, "[::1]:0");
     assert_string_equal(config->data, "/srv/payhook");
     assert_string_equal(config->store, "sqlite");
+    assert_string_equal(config->tls_certificate, "/tls/chain.pem");
+    assert_string_equal(config->tls_key, "/tls/key.pem");
     assert_string_equal(config->environment, "prod");
     assert_true(config->processed_by[0] != '\0');
     assert_string_equal(config->iam_region, "eu-west-1");
@@ -169,6 +172,8 @@ static void test_defaults(void **state) {
         struct config *config = parse(texts[i]);
         assert_string_equal(config->listen, "127.0.0.1:8080");
         assert_string_equal(config->admin, "127.0.0.1:8081");
+        assert_null(config->tls_certificate);
+        assert_null(config->tls_key);
         assert_string_equal(config->store, "sqlite");
         assert_string_equal(config->iam_region, "us-east-1");
         assert_string_equal(config->iam_service, "lambda");
@@ -316,6 +321,17 @@ static const struct {
     {"listen = \"\"", "my.conf:1: listen: this is not a numeric ADDRESS:PORT, such as 127.0.0.1:8080"},
     {"\nlisten = localhost", "my.conf:2: listen: this is not"},
     {"admin = \"8081\"", "my.conf:1: admin: this is not"},
+    {"admin = \"None\"", "my.conf:1: admin: this is not"},
+    {"listen = \"none\"", "my.conf:1: listen: this is not"},
+    {"\ntls {}", "my.conf:2: tls: this needs certificate"},
+    {"tls {\n certificate = \"a\" }", "my.conf:1: tls: this needs certificate"},
+    {"tls { key = \"a\" }", "my.conf:1: tls: this needs certificate"},
+    {"tls { certificate = \"a\"\n key = \"\" }", "my.conf:2: tls: this needs certificate"},
+    {"tls { certificate = \"a\" key = \"b\" key = \"c\" }", "my.conf:1: key is given twice"},
+    {"tls { certificate = a key = b }\ntls { }", "my.conf:2: tls is given twice"},
+    {"tls { certificates = \"a\" }", "my.conf:1: tls: there is no option 'certificates'; did you mean certificate?"},
+    {"tls a { certificate = \"a\" }", "my.conf:1: "},
+    {"tls = \"a\"", "my.conf:1: "},
     {"data = \"\"", "my.conf:1: data: this names no folder"},
     {"iam { require_api_key = maybe }", "my.conf:1: require_api_key: this is true or false"},
     {"iam { region = \"\" }", "my.conf:1: region: this is 1 to 64"},
@@ -458,6 +474,10 @@ static void test_overrides(void **state) {
     assert_string_equal(config->admin, "");
     assert_string_equal(config->data, "./run-data");
     assert_string_equal(config->store, "memory");
+    config_release(config);
+    const struct config_overrides no_admin = {.admin = "none"};
+    assert_false(err_is(parse_with(str_from(SAMPLE), &no_admin, &config)));
+    assert_string_equal(config->admin, "");
     config_release(config);
     static const struct {
         struct config_overrides overrides;
@@ -751,6 +771,7 @@ static void test_keys(void **state) {
     config_release(first);
     assert_string_equal(second->data, "data");
     assert_string_equal(second->listen, "127.0.0.1:9080");
+    assert_string_equal(second->tls_key, "/tls/key.pem");
     assert_true(str_eq(config_source(second, STR("stripe"))->secrets[1].text, STR(CANARY)));
     assert_true(str_eq(second->api_key.text, STR(CANARY)));
 
@@ -775,6 +796,44 @@ static void test_keys(void **state) {
     assert_int_equal(unlink("data/keys"), 0);
     assert_int_equal(unlink("data/keys.lock"), 0);
     assert_int_equal(rmdir("data"), 0);
+}
+
+/* ---- the files it named */
+
+struct files {
+    char paths[16][64];
+    size_t count;
+};
+
+static void note_file(void *context, const char *path) {
+    struct files *files = context;
+    assert_in_range(files->count, 0, 15);
+    (void)snprintf(files->paths[files->count++], sizeof files->paths[0], "%s", path);
+}
+
+static bool noted(const struct files *files, const char *path) {
+    for (size_t i = 0; i < files->count; i++)
+        if (strcmp(files->paths[i], path) == 0) return true;
+    return false;
+}
+
+static void test_files(void **state) {
+    (void)state; /* there is none */
+    struct config *config = parse("source a { provider = \"stripe\" secrets = { \"file:/one\", \"env:ONE\" } }\n"
+                                  "source b { provider = \"api-key\" secrets = { \"file:missing/two\" } }\n"
+                                  "iam { api_key = \"file:three\" }\n");
+    struct files files = {.count = 0};
+    config_each_file(config, note_file, &files);
+    assert_int_equal(files.count, 4); /* itself, and three files, whether or not they are there */
+    assert_true(noted(&files, "/one"));
+    assert_true(noted(&files, "missing/two"));
+    assert_true(noted(&files, "three"));
+    config_release(config);
+    config = parse("");
+    files.count = 0;
+    config_each_file(config, note_file, &files);
+    assert_int_equal(files.count, 1);
+    config_release(config);
 }
 
 static void *hold_and_release(void *config) {
@@ -807,7 +866,7 @@ int main(void) {
         cmocka_unit_test(test_literal),      cmocka_unit_test(test_warnings),  cmocka_unit_test(test_overrides),
         cmocka_unit_test(test_environment),  cmocka_unit_test(test_cuts),      cmocka_unit_test(test_many),
         cmocka_unit_test(test_source_names), cmocka_unit_test(test_addresses), cmocka_unit_test(test_load),
-        cmocka_unit_test(test_keys),         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_keys),         cmocka_unit_test(test_threads),   cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, group_begin, group_end);
 }

@@ -215,7 +215,8 @@ static void secret_equal(void **state) {
         {S("whsec_1"), S("whsec_1"), true},  {S(""), S(""), true},          {S(""), {NULL, 0}, true},
         {S("a\0b"), S("a\0b"), true},        {S("a\0b"), S("a\0c"), false}, {S("a"), S("a\0"), false},
         {S("whsec_1"), S("whsec_2"), false}, {S("whsec_1"), S(""), false},  {S("whsec_1"), S("whsec_11"), false},
-        {S("whsec_1"), S("Whsec_1"), false},
+        {S("whsec_1"), S("Whsec_1"), false}, {S("\0"), S(""), false},       {S("aaa"), S("a"), false},
+        {S("aaab"), S("aaac"), false},       {S("baaa"), S("caaa"), false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         assert_int_equal(digest_secret_equal(cases[i].a, cases[i].b), cases[i].equal);

@@ -190,10 +190,21 @@ static void test_exposed(void **state) {
     assert_false(secret_is_exposed(STR("secret")));
 }
 
+static void test_path(void **state) {
+    (void)state; /* there is none */
+    assert_string_equal(secret_file("file:/a/b"), "/a/b");
+    assert_string_equal(secret_file("file:"), "");
+    assert_null(secret_file("env:PATH"));
+    assert_null(secret_file("aws:name"));
+    assert_null(secret_file("/a/b"));
+    assert_null(secret_file(""));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),    cmocka_unit_test(test_sizes), cmocka_unit_test(test_env),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_form),  cmocka_unit_test(test_exposed),
+        cmocka_unit_test(test_path),
     };
     return cmocka_run_group_tests(tests, group_begin, group_end);
 }
