@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* payhook check-config: what a server would make of the configuration, without starting one. */
 #include "app/options.h"
+#include "app/tls.h"
 
 #include <stdio.h>
 
@@ -25,8 +26,16 @@ int command_check_config(const struct options *options) {
     uint32_t warnings = 0;
     if (err_is(config_load(&overrides, warn, &warnings, &message, &config)))
         return complain(EXIT_FAILED, "%s", writer_cstr(&message));
-    printf("configuration  %s\ndata           %s\nstore          %s\nlisten         %s\nkeys           %u for POST /\n",
+    struct tls *tls = NULL;
+    if (config->tls_certificate != NULL && err_is(tls_load(config->tls_certificate, config->tls_key, &message, &tls))) {
+        config_release(config);
+        return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    }
+    tls_release(tls);
+    printf("configuration  %s\ndata           %s\nstore          %s\nlisten         %s%s\nadmin          %s\nkeys      "
+           "     %u for POST /\n",
            config->file != NULL ? config->file : "none: defaults", config->data, config->store, config->listen,
+           config->tls_certificate != NULL ? ", TLS" : "", config->admin[0] != '\0' ? config->admin : "none",
            (unsigned)config->keys.count);
     for (uint32_t i = 0; i < config->source_count; i++) {
         const struct source *source = &config->sources[i];

@@ -54,6 +54,14 @@ bool clock_watch_take(struct clock_watch *watch, const struct clock_report *repo
     return true;
 }
 
+int64_t clock_watch_suspect_s(const struct clock_watch *watch, struct str source) {
+    for (size_t i = 0; i < watch->count; i++) {
+        const struct clock_streak *streak = &watch->streaks[i];
+        if (str_eq(source, str_from(streak->source))) return streak->count < CLOCK_STREAK ? 0 : size_of(streak->skew_s);
+    }
+    return 0;
+}
+
 void clock_report_send(struct mailbox *mailbox, struct clock_watch *watch, const struct ingest *ingest,
                        struct str body) {
     if (ingest->source == NULL) return;

@@ -37,6 +37,9 @@ void clock_watch_done(struct clock_watch *watch);
 bool clock_watch_take(struct clock_watch *watch, const struct clock_report *report, int64_t now_us,
                       int64_t *ret_skew_s);
 
+/* By how many seconds this source's events say that our clock is wrong; 0: they do not. */
+int64_t clock_watch_suspect_s(const struct clock_watch *watch, struct str source);
+
 /* What a judged request says of the clock: sends a report where it says something. mailbox may be full: then it is not
  * said. */
 void clock_report_send(struct mailbox *mailbox, struct clock_watch *watch, const struct ingest *ingest,

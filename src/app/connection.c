@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a connection.
  *
- *   HEAD    a head buffer from the first byte on; none while idle
- *   BODY    a slot, and where head and body do not fit one head buffer together, a body claimed from the budget as
- * bytes arrive COMMIT  the slot is with the keeper; nothing is read meanwhile REPLY   the socket did not take the whole
- * reply at once LINGER  the last reply is sent and our side closed; what still comes is dropped for a moment, so that a
- * reset does not overtake the reply (RFC 9112 §9.6)
+ * - HEAD: a head buffer from the first byte on; none while idle.
+ * - BODY: a slot, and where head and body do not fit one head buffer together, a body claimed from the budget as bytes
+ *   arrive.
+ * - COMMIT: the slot is with the keeper; nothing is read meanwhile.
+ * - REPLY: the socket did not take the whole reply at once.
+ * - LINGER: the last reply is sent and our side closed; what still comes is dropped for a moment, so that a reset does
+ *   not overtake the reply (RFC 9112 §9.6).
  *
- * Direct recv and send on the descriptor; the read event stays armed and is only taken out when bytes come that must
- * wait. One timer a connection, lazily moved: it is armed for the earliest deadline it has known, and looks when it
- * fires. */
+ * Direct reads and writes on the descriptor (app/stream); the read event stays armed and is only taken out when bytes
+ * come that must wait. In TLS a read may have to wait until the descriptor can be written, and the other way round:
+ * then the events change places for that while. Bytes that OpenSSL has already read raise no event of the descriptor,
+ * so whoever goes on to read after a pause, or has not taken all, makes the read event active by hand. One timer a
+ * connection, lazily moved: it is armed for the earliest deadline it has known, and looks when it fires. */
 #include "app/connection.h"
 
+#include "app/stream.h"
 #include "base/os.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { CONNECTION_MAGIC = 0x70686b63, BODY_RATE_CHECK_US = 5000000, REPLY_SIZE_MAX = 16384 };
 
@@ -42,10 +44,12 @@ struct connection {
     int64_t deadline_us; /* 0: none */
     int64_t armed_us;    /* when the timer will look; 0: it is not armed */
     int64_t body_started_us;
-    int fd;
+    struct stream stream;
+    bool open; /* no handshake, or it is over */
     bool read_paused;
-    bool closing; /* after this reply */
-    bool gone;    /* close when the keeper gives the slot back */
+    bool write_waits_to_read; /* the rest of the reply: until the descriptor can be read */
+    bool closing;             /* after this reply */
+    bool gone;                /* close when the keeper gives the slot back */
 };
 
 /* ---- deadlines ---- */
@@ -70,7 +74,7 @@ static void connection_free(struct connection *c) {
     event_free(c->read_event);
     event_free(c->write_event);
     event_free(c->timer);
-    (void)close(c->fd); /* nothing is left to be lost: replies were handed to the kernel, or the client is gone */
+    stream_close(&c->stream);
     if (c->head != NULL) pool_give(&thread->pools.heads, c->head);
     free(c->out);
     if (c->previous != NULL)
@@ -95,19 +99,35 @@ void connection_abort(struct connection *c) {
     connection_free(c);
 }
 
+static void read_arm(struct connection *c) {
+    if (!c->read_paused) return;
+    c->read_paused = false;
+    check(event_add(c->read_event, NULL) == 0);
+}
+
+static void read_resume(struct connection *c) {
+    read_arm(c);
+    if (stream_has_pending(&c->stream)) event_active(c->read_event, EV_READ, 0);
+}
+
+static void read_pause(struct connection *c) {
+    check(event_del(c->read_event) == 0);
+    c->read_paused = true;
+}
+
 static void linger(struct connection *c) {
-    if (shutdown(c->fd, SHUT_WR) != 0) {
+    enum flow flow = stream_end(&c->stream);
+    if (flow == FLOW_BROKEN) {
         connection_free(c);
         return;
     }
-    c->state = STATE_LINGER;
-    c->deadline_us = 0;
     int64_t now_us = os_mono_us();
+    c->state = flow == FLOW_WAIT_WRITE ? STATE_REPLY : STATE_LINGER; /* a reply of no bytes: on_writable comes back */
     deadline_set(c, now_us + LINGER_MS_MAX * 1000, now_us);
-    if (c->read_paused) {
-        c->read_paused = false;
-        check(event_add(c->read_event, NULL) == 0);
-    }
+    if (flow == FLOW_WAIT_WRITE)
+        check(event_add(c->write_event, NULL) == 0);
+    else
+        read_resume(c);
 }
 
 /* ---- replies ---- */
@@ -161,26 +181,27 @@ static bool request_end(struct connection *c) {
     const struct config_limits *limits = &c->thread->config->limits;
     uint32_t seconds = c->head_size == 0 ? limits->idle_deadline_s : limits->head_deadline_s;
     deadline_set(c, now_us + (int64_t)seconds * 1000000, now_us);
-    if (c->read_paused) {
-        c->read_paused = false;
-        check(event_add(c->read_event, NULL) == 0);
-    }
+    read_resume(c);
     return true;
+}
+
+/* Waits for what the rest of a reply waits for. */
+static void write_wait(struct connection *c, enum flow flow) {
+    c->write_waits_to_read = flow == FLOW_WAIT_READ;
+    if (c->write_waits_to_read) {
+        check(event_del(c->write_event) == 0);
+        read_arm(c); /* what waits in memory was not enough */
+    } else {
+        check(event_add(c->write_event, NULL) == 0);
+    }
 }
 
 /* Sends, and keeps for later what the socket does not take. False: the client is gone, and the connection is freed. */
 static bool send_out(struct connection *c, struct str bytes) {
-    ssize_t sent;
-    do
-        sent = send(c->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-        connection_abort(c);
-        return false;
-    }
-    size_t done = sent < 0 ? 0 : (size_t)sent;
-    if (done == bytes.len) return true;
-    c->out = malloc(bytes.len - done);
+    size_t done = 0;
+    enum flow flow = c->open ? stream_send(&c->stream, bytes.ptr, bytes.len, &done) : FLOW_BROKEN;
+    if (flow == FLOW_DONE && done == bytes.len) return true;
+    c->out = flow == FLOW_END || flow == FLOW_BROKEN ? NULL : malloc(bytes.len - done);
     if (c->out == NULL) {
         connection_abort(c);
         return false;
@@ -191,7 +212,7 @@ static bool send_out(struct connection *c, struct str bytes) {
     c->state = STATE_REPLY;
     int64_t now_us = os_mono_us();
     deadline_set(c, now_us + (int64_t)WRITE_DEADLINE_S * 1000000, now_us);
-    check(event_add(c->write_event, NULL) == 0);
+    write_wait(c, flow);
     return true;
 }
 
@@ -212,6 +233,8 @@ static bool answer(struct connection *c, struct reply reply, enum verdict verdic
     check(!w.overflow);
     if (is_head) w.len -= reply.body.len; /* RFC 9110 §9.3.2: the head as for GET, and no content */
 
+    int64_t duration_us = os_mono_us() - c->started_us;
+    metrics_request(thread->metrics, slot != NULL ? &slot->ingest : NULL, verdict, duration_us);
     log_webhook(&thread->log, &(struct log_request){
                                   .request_id = slot != NULL ? slot->request_id
                                                              : atomic_fetch_add(&thread->shared->next_request_id, 1),
@@ -219,7 +242,7 @@ static bool answer(struct connection *c, struct reply reply, enum verdict verdic
                                   .verdict = verdict,
                                   .status = reply.status,
                                   .now_us = os_wall_us(),
-                                  .duration_us = os_mono_us() - c->started_us,
+                                  .duration_us = duration_us,
                               });
     if (!send_out(c, writer_str(&w))) return false;
     return c->state == STATE_REPLY ? false : request_end(c);
@@ -322,7 +345,8 @@ static bool body_begin(struct connection *c) {
     if (head->expect_continue && behind == 0) {
         /* RFC 9110 §10.1.1. A socket that cannot take 25 bytes is not worth waiting for. */
         const struct str go_on = STR("HTTP/1.1 100 Continue\r\n\r\n");
-        if (send(c->fd, go_on.ptr, go_on.len, MSG_NOSIGNAL) != (ssize_t)go_on.len) {
+        size_t sent;
+        if (stream_send(&c->stream, go_on.ptr, go_on.len, &sent) != FLOW_DONE || sent != go_on.len) {
             connection_abort(c);
             return false;
         }
@@ -370,18 +394,36 @@ static void run(struct connection *c) {
 
 /* ---- events ---- */
 
-/* recv into memory; true where bytes came. False: nothing now, or the connection has ended. */
+/* The handshake may have ended with the last read. */
+static void look_if_open(struct connection *c) {
+    c->open = stream_is_open(&c->stream);
+    if (!c->open || c->head_size > 0) return;
+    int64_t now_us = os_mono_us();
+    deadline_set(c, now_us + (int64_t)c->thread->config->limits.idle_deadline_s * 1000000, now_us);
+}
+
+/* Reads into memory; true where bytes came. False: nothing now, or the connection has ended. */
 static bool receive(struct connection *c, char *memory, size_t room, size_t *ret_size) {
-    ssize_t got;
-    do
-        got = recv(c->fd, memory, room, 0);
-    while (got < 0 && errno == EINTR);
-    if (got > 0) {
-        *ret_size = (size_t)got;
+    enum flow flow = stream_receive(&c->stream, memory, room, ret_size);
+    if (!c->open) look_if_open(c);
+    if (flow == FLOW_DONE) {
+        if (stream_has_pending(&c->stream)) event_active(c->read_event, EV_READ, 0);
         return true;
     }
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
-    bool cut_off = got == 0 && (c->state == STATE_BODY || c->head_size > 0);
+    if (flow == FLOW_WAIT_READ || flow == FLOW_WAIT_WRITE) {
+        if (c->head_size == 0 && c->head != NULL) { /* a read that gave only a piece of a handshake, or of a record */
+            pool_give(&c->thread->pools.heads, c->head);
+            c->head = NULL;
+        }
+        if (flow == FLOW_WAIT_WRITE) {
+            read_pause(c);
+            check(event_add(c->write_event, NULL) == 0);
+        }
+        return false;
+    }
+    if (flow == FLOW_BROKEN && c->stream.tls != NULL && tls_fault(c->stream.tls) != NULL)
+        log_format(LOG_INFO, "a TLS connection was closed: %s", tls_fault(c->stream.tls));
+    bool cut_off = flow == FLOW_END && (c->state == STATE_BODY || c->head_size > 0);
     if (cut_off)
         (void)refuse(c, VERDICT_BAD_REQUEST, true); /* half a request, and the client may still listen */
     else
@@ -433,14 +475,39 @@ static void read_body(struct connection *c) {
 }
 
 static void read_linger(struct connection *c) {
-    char dropped[16384];
-    ssize_t got = recv(c->fd, dropped, sizeof dropped, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-    if (got > 0) {
-        c->lingered += (size_t)got;
+    size_t size;
+    enum flow flow = stream_drop(&c->stream, &size);
+    if (flow == FLOW_WAIT_READ) return;
+    if (flow == FLOW_DONE) {
+        c->lingered += size;
         if (c->lingered < LINGER_SIZE_MAX) return;
     }
     connection_free(c);
+}
+
+/* Goes on with a reply that the socket did not take at once. */
+static void write_out(struct connection *c) {
+    check(c->state == STATE_REPLY);
+    while (c->out_sent < c->out_size) {
+        size_t done;
+        enum flow flow = stream_send(&c->stream, c->out + c->out_sent, c->out_size - c->out_sent, &done);
+        if (flow == FLOW_WAIT_READ || flow == FLOW_WAIT_WRITE) {
+            write_wait(c, flow);
+            return;
+        }
+        if (flow != FLOW_DONE) {
+            connection_abort(c);
+            return;
+        }
+        c->out_sent += done;
+    }
+    check(event_del(c->write_event) == 0);
+    free(c->out);
+    c->out = NULL;
+    if (c->slot == NULL && c->closing)
+        linger(c);
+    else if (request_end(c))
+        run(c);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context) {
@@ -451,31 +518,28 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
     case STATE_HEAD: read_head(c); break;
     case STATE_BODY: read_body(c); break;
     case STATE_LINGER: read_linger(c); break;
-    case STATE_COMMIT:
     case STATE_REPLY:
-        check(event_del(c->read_event) == 0);
-        c->read_paused = true;
+        if (c->write_waits_to_read) {
+            write_out(c);
+            break;
+        }
+        read_pause(c);
         break;
+    case STATE_COMMIT: read_pause(c); break;
     }
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context) {
     struct connection *c = context;
-    (void)fd, (void)what;
     check(c->magic == CONNECTION_MAGIC);
-    check(c->state == STATE_REPLY);
-    ssize_t sent = send(c->fd, c->out + c->out_sent, c->out_size - c->out_sent, MSG_NOSIGNAL);
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-    if (sent < 0) {
-        connection_abort(c);
+    if (c->state == STATE_REPLY) {
+        write_out(c);
         return;
     }
-    c->out_sent += (size_t)sent;
-    if (c->out_sent < c->out_size) return;
+    /* It was reading that had to wait for this. */
     check(event_del(c->write_event) == 0);
-    free(c->out);
-    c->out = NULL;
-    if (request_end(c)) run(c);
+    read_resume(c);
+    on_readable(fd, what, c);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context) {
@@ -522,33 +586,39 @@ struct connection *connection_next(const struct connection *connection) {
 void connection_open(struct io_thread *thread, int fd) {
     struct connection *c = calloc(1, sizeof *c);
     if (c == NULL) {
-        (void)close(fd);
+        stream_close(&(struct stream){.fd = fd});
         return;
     }
     c->magic = CONNECTION_MAGIC;
     c->thread = thread;
-    c->fd = fd;
+    c->stream.fd = fd;
+    c->open = thread->tls == NULL;
     c->state = STATE_HEAD;
     c->read_event = event_new(thread->base, fd, EV_READ | EV_PERSIST, on_readable, c);
     c->write_event = event_new(thread->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
     c->timer = event_new(thread->base, -1, 0, on_timer, c);
+    const struct config_limits *limits = &thread->config->limits;
+    const struct timeval first = {.tv_sec = c->open ? limits->idle_deadline_s : limits->head_deadline_s};
     c->next = thread->connections;
     if (c->next != NULL) c->next->previous = c;
     thread->connections = c;
     thread->connection_count++;
-    if (c->read_event == NULL || c->write_event == NULL || c->timer == NULL || event_add(c->read_event, NULL) != 0) {
+    if (thread->tls != NULL) c->stream.tls = tls_session_open(thread->tls, fd);
+    if (c->read_event == NULL || c->write_event == NULL || c->timer == NULL ||
+        (thread->tls != NULL && c->stream.tls == NULL) || event_add(c->read_event, NULL) != 0 ||
+        event_add(c->timer, &first) != 0) {
         if (c->read_event != NULL) event_free(c->read_event);
         if (c->write_event != NULL) event_free(c->write_event);
         if (c->timer != NULL) event_free(c->timer);
-        (void)close(fd);
+        stream_close(&c->stream);
         thread->connections = c->next;
         if (c->next != NULL) c->next->previous = NULL;
         free(c);
         io_thread_connection_closed(thread);
         return;
     }
-    int64_t now_us = os_mono_us();
-    deadline_set(c, now_us + (int64_t)thread->config->limits.idle_deadline_s * 1000000, now_us);
+    metrics_connections(thread->metrics, thread->connection_count);
+    c->deadline_us = c->armed_us = os_mono_us() + (int64_t)first.tv_sec * 1000000;
 }
 
 void connection_resume(struct slot *slot) {

@@ -7,7 +7,9 @@
 
 #include "app/listener.h"
 #include "app/log.h"
+#include "app/metrics.h"
 #include "app/slot.h"
+#include "app/tls.h"
 
 #include <event2/event.h>
 
@@ -16,7 +18,10 @@ struct io_thread {
     struct io_shared *shared;
     struct event_base *base;
     struct mailbox inbox;
+    struct message drain_message; /* here, so that stopping needs no memory */
     struct config *config;
+    struct tls *tls; /* for new connections; NULL: they are plain */
+    struct metrics *metrics;
     struct connection *connections; /* all of them, a list */
     uint32_t connection_count, connections_max;
     bool draining;

@@ -9,6 +9,7 @@
 #include "app/slot.h"
 #include "base/os.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -58,6 +59,13 @@ static void hand_back(struct letter *first) {
     }
 }
 
+static size_t events_of(struct ingest *const *ingests, size_t count) {
+    size_t events = 0;
+    for (size_t i = 0; i < count; i++)
+        events += ingests[i]->event_count;
+    return events;
+}
+
 static void *keeper_main(void *context) {
     struct keeper *keeper = context;
     const struct event *events[COMMIT_EVENTS_MAX];
@@ -74,7 +82,12 @@ static void *keeper_main(void *context) {
             for (size_t i = 0; i < count; i++)
                 ingests[i]->verdict = VERDICT_UNAVAILABLE;
         } else {
+            int64_t started_us = os_mono_us();
             struct err result = ingest_commit(keeper->store, ingests, count, &scratch);
+            int64_t ended_us = os_mono_us();
+            metrics_commit(keeper->metrics, events_of(ingests, count), ended_us - started_us);
+            atomic_store_explicit(&keeper->last_us, ended_us, memory_order_relaxed);
+            atomic_store_explicit(&keeper->trouble, (int)result.kind, memory_order_release);
             if (err_is(result)) complain(keeper, result, &complained_us);
         }
         hand_back(first);
@@ -83,15 +96,27 @@ static void *keeper_main(void *context) {
 }
 
 struct err keeper_start(struct keeper *keeper, struct store *store, uint32_t mailbox_events_max, int failed_fd) {
-    *keeper = (struct keeper){.store = store, .failed_fd = failed_fd};
+    *keeper = (struct keeper){.store = store, .failed_fd = failed_fd, .metrics = metrics_open()};
+    if (keeper->metrics == NULL) return err_make(ERR_MEMORY, ENOMEM, "start the keeper");
     mailbox_init(&keeper->mailbox, mailbox_events_max, -1);
     int failed = pthread_create(&keeper->thread, NULL, keeper_main, keeper);
-    if (failed != 0) return err_make(ERR_SYSTEM, failed, "start the keeper");
-    return err_ok();
+    if (failed == 0) return err_ok();
+    mailbox_done(&keeper->mailbox);
+    metrics_close(keeper->metrics);
+    return err_make(ERR_SYSTEM, failed, "start the keeper");
+}
+
+enum err_kind keeper_trouble(const struct keeper *keeper, int64_t now_us) {
+    enum err_kind kind = (enum err_kind)atomic_load_explicit(&keeper->trouble, memory_order_acquire);
+    int64_t last_us = atomic_load_explicit(&keeper->last_us, memory_order_relaxed);
+    /* Whoever is told "not ready" sends nothing more, so that nothing would ever show that it can be stored again. */
+    bool over = !is_final(kind) && now_us - last_us >= (int64_t)READY_RETRY_S * 1000000;
+    return over ? ERR_OK : kind;
 }
 
 void keeper_stop(struct keeper *keeper) {
     mailbox_close(&keeper->mailbox);
     check(pthread_join(keeper->thread, NULL) == 0);
     mailbox_done(&keeper->mailbox);
+    metrics_close(keeper->metrics);
 }

@@ -18,11 +18,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_AT_ONCE = 4, LISTEN_QUEUE = 4096, ACCEPT_PAUSE_US = 100000 };
+enum {
+    ACCEPTS_AT_ONCE = 4,
+    LISTEN_QUEUE = 4096,
+    ACCEPT_PAUSE_US = 100000,
+    CALLBACKS_AT_ONCE = 256, /* then the descriptors are looked at again: a connection whose bytes wait in memory makes
+                                itself active over and over */
+};
 
 struct io_command {
     struct message message;
-    struct config *config; /* MESSAGE_CONFIG: held */
+    struct config *config; /* MESSAGE_CONFIG: held, */
+    struct tls *tls;       /* and this */
 };
 
 struct err listener_open(const char *host, uint16_t port, int *ret_fd, uint16_t *ret_port) {
@@ -62,10 +69,10 @@ struct err listener_open(const char *host, uint16_t port, int *ret_fd, uint16_t 
 
 static void accept_pause(struct io_thread *thread, bool for_a_moment) {
     if (thread->accept_paused || thread->draining) return;
+    const struct timeval pause = {.tv_sec = 0, .tv_usec = ACCEPT_PAUSE_US};
+    if (for_a_moment && event_add(thread->accept_timer, &pause) != 0) return; /* no memory: nothing would end it */
     thread->accept_paused = true;
     check(event_del(thread->accept_event) == 0);
-    const struct timeval pause = {.tv_sec = 0, .tv_usec = ACCEPT_PAUSE_US};
-    if (for_a_moment) check(event_add(thread->accept_timer, &pause) == 0);
 }
 
 static void accept_resume(struct io_thread *thread) {
@@ -120,6 +127,7 @@ static void on_accept_timer(evutil_socket_t fd, short what, void *context) {
 void io_thread_connection_closed(struct io_thread *thread) {
     check(thread->connection_count > 0);
     thread->connection_count--;
+    metrics_connections(thread->metrics, thread->connection_count);
     if (!event_pending(thread->accept_timer, EV_TIMEOUT, NULL)) accept_resume(thread);
 }
 
@@ -145,6 +153,7 @@ static void drain(struct io_thread *thread) {
 static void on_drain_timer(evutil_socket_t fd, short what, void *context) {
     struct io_thread *thread = context;
     (void)fd, (void)what;
+    if (!thread->draining) return;
     for (struct connection *c = thread->connections, *next; c != NULL; c = next) {
         next = connection_next(c);
         connection_abort(c);
@@ -157,9 +166,11 @@ static void take(struct io_thread *thread, struct message *message) {
     case MESSAGE_SLOT: connection_resume((struct slot *)(void *)message); return;
     case MESSAGE_CONFIG:
         config_release(thread->config);
+        tls_release(thread->tls);
         thread->config = command->config;
+        thread->tls = command->tls;
         break;
-    case MESSAGE_DRAIN: drain(thread); break;
+    case MESSAGE_DRAIN: drain(thread); return;
     }
     free(command);
 }
@@ -182,6 +193,8 @@ static void *thread_main(void *context) {
         check(event_base_loop(thread->base, EVLOOP_ONCE) >= 0);
         log_flush(&thread->log);
     }
+    uint64_t one = 1;
+    check(write(thread->shared->ended_fd, &one, sizeof one) == sizeof one);
     return NULL;
 }
 
@@ -197,6 +210,8 @@ static void thread_free(struct io_thread *thread) {
     pools_done(&thread->pools);
     mailbox_done(&thread->inbox);
     config_release(thread->config);
+    tls_release(thread->tls);
+    metrics_close(thread->metrics);
     free(thread);
 }
 
@@ -204,32 +219,38 @@ static struct event_base *base_make(void) {
     struct event_config *options = event_config_new();
     if (options == NULL) return NULL;
     struct event_base *base = NULL;
-    if (event_config_set_flag(options, EVENT_BASE_FLAG_NOLOCK) == 0) base = event_base_new_with_config(options);
+    if (event_config_set_flag(options, EVENT_BASE_FLAG_NOLOCK) == 0 &&
+        event_config_set_max_dispatch_interval(options, NULL, CALLBACKS_AT_ONCE, 0) == 0)
+        base = event_base_new_with_config(options);
     event_config_free(options);
     return base;
 }
 
-struct err io_thread_start(struct io_shared *shared, struct config *config, uint32_t connections_max,
+struct err io_thread_start(struct io_shared *shared, struct config *config, struct tls *tls, uint32_t connections_max,
                            struct io_thread **ret_thread) {
     struct io_thread *thread = calloc(1, sizeof *thread);
     if (thread == NULL) return err_make(ERR_MEMORY, ENOMEM, "start an I/O thread");
     thread->shared = shared;
     thread->config = config_hold(config);
+    thread->tls = tls_hold(tls);
+    thread->metrics = metrics_open();
     thread->connections_max = connections_max;
     thread->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     thread->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     mailbox_init(&thread->inbox, UINT64_MAX, thread->wake_fd);
     struct err failure = err_make(ERR_SYSTEM, errno, "start an I/O thread");
     thread->base = base_make();
-    if (thread->wake_fd >= 0 && thread->base != NULL) {
+    if (thread->wake_fd >= 0 && thread->base != NULL && thread->metrics != NULL) {
         thread->accept_event = event_new(thread->base, shared->listen_fd, EV_READ | EV_PERSIST, on_acceptable, thread);
         thread->wake_event = event_new(thread->base, thread->wake_fd, EV_READ | EV_PERSIST, on_wake, thread);
         thread->drain_timer = event_new(thread->base, -1, 0, on_drain_timer, thread);
         thread->accept_timer = event_new(thread->base, -1, 0, on_accept_timer, thread);
     }
+    /* Its place is taken now and only moved when the thread drains, so that stopping needs no memory. */
+    const struct timeval reserved = {.tv_sec = 10 * 365 * 86400};
     bool ready = thread->accept_event != NULL && thread->wake_event != NULL && thread->drain_timer != NULL &&
                  thread->accept_timer != NULL && event_add(thread->accept_event, NULL) == 0 &&
-                 event_add(thread->wake_event, NULL) == 0;
+                 event_add(thread->wake_event, NULL) == 0 && event_add(thread->drain_timer, &reserved) == 0;
     int failed = ready ? pthread_create(&thread->pthread, NULL, thread_main, thread) : 0;
     if (!ready || failed != 0) {
         if (failed != 0) failure.sys = failed;
@@ -240,17 +261,20 @@ struct err io_thread_start(struct io_shared *shared, struct config *config, uint
     return err_ok();
 }
 
-static void send_command(struct io_thread *thread, enum message_kind kind, struct config *config) {
+static void send_command(struct io_thread *thread, enum message_kind kind, struct config *config, struct tls *tls) {
     struct io_command *command = calloc(1, sizeof *command);
     check(command != NULL);
-    *command = (struct io_command){.message = {.letter = {.weight = 1}, .kind = kind}, .config = config};
+    *command = (struct io_command){.message = {.letter = {.weight = 1}, .kind = kind}, .config = config, .tls = tls};
     check(mailbox_put(&thread->inbox, &command->message.letter));
 }
 
-void io_thread_use(struct io_thread *thread, struct config *config) {
-    send_command(thread, MESSAGE_CONFIG, config_hold(config));
+void io_thread_use(struct io_thread *thread, struct config *config, struct tls *tls) {
+    send_command(thread, MESSAGE_CONFIG, config_hold(config), tls_hold(tls));
 }
-void io_thread_drain(struct io_thread *thread) { send_command(thread, MESSAGE_DRAIN, NULL); }
+void io_thread_drain(struct io_thread *thread) {
+    thread->drain_message = (struct message){.letter = {.weight = 1}, .kind = MESSAGE_DRAIN};
+    check(mailbox_put(&thread->inbox, &thread->drain_message.letter));
+}
 
 void io_thread_join(struct io_thread *thread) {
     check(pthread_join(thread->pthread, NULL) == 0);
@@ -260,7 +284,9 @@ void io_thread_join(struct io_thread *thread) {
         next = letter->next;
         struct io_command *command = (struct io_command *)(void *)letter;
         check(command->message.kind != MESSAGE_SLOT);
-        if (command->message.kind == MESSAGE_CONFIG) config_release(command->config);
+        if (command->message.kind == MESSAGE_DRAIN) continue; /* the thread's own */
+        config_release(command->config);
+        tls_release(command->tls);
         free(command);
     }
     thread_free(thread);
@@ -269,3 +295,4 @@ void io_thread_join(struct io_thread *thread) {
 struct mailbox *io_thread_inbox(struct io_thread *thread) {
     return &thread->inbox;
 }
+const struct metrics *io_thread_metrics(const struct io_thread *thread) { return thread->metrics; }

@@ -5,7 +5,9 @@
 #define PAYHOOK_APP_LISTENER_H
 
 #include "app/clock.h"
+#include "app/metrics.h"
 #include "app/slot.h"
+#include "app/tls.h"
 #include "core/config.h"
 
 struct io_thread;
@@ -13,6 +15,7 @@ struct io_thread;
 /* What all I/O threads share. Whoever starts them keeps it until they have ended. */
 struct io_shared {
     int listen_fd;
+    int ended_fd;           /* an eventfd, to which each thread adds one when it has drained */
     struct mailbox *keeper; /* where accepted requests go; NULL: each is answered 200 at once, nothing stored (the
                                benchmark's null server) */
     struct body_budget budget;
@@ -24,16 +27,19 @@ struct io_shared {
 /* A listening socket, non-blocking. ret_port is the port it got where 0 was asked for. */
 struct err listener_open(const char *host, uint16_t port, int *ret_fd, uint16_t *ret_port) MUST_USE;
 
-/* Starts one thread that may hold connections_max connections. It holds config until another comes. */
-struct err io_thread_start(struct io_shared *shared, struct config *config, uint32_t connections_max,
+/* Starts one thread that may hold connections_max connections. It holds config and tls (NULL: plain connections) until
+ * others come. */
+struct err io_thread_start(struct io_shared *shared, struct config *config, struct tls *tls, uint32_t connections_max,
                            struct io_thread **ret_thread) MUST_USE;
-/* From now on this configuration (held for it). */
-void io_thread_use(struct io_thread *thread, struct config *config);
+/* From now on this configuration for new requests, and this certificate for new connections (both held for it). */
+void io_thread_use(struct io_thread *thread, struct config *config, struct tls *tls);
 /* Accept no more, answer what is in flight, then end, at the latest after DRAIN_MS_MAX. */
 void io_thread_drain(struct io_thread *thread);
 /* Waits for the end of a drained thread and frees it. */
 void io_thread_join(struct io_thread *thread);
 
 struct mailbox *io_thread_inbox(struct io_thread *thread);
+/* What it has counted; any thread may read it until the join. */
+const struct metrics *io_thread_metrics(const struct io_thread *thread);
 
 #endif

@@ -102,6 +102,13 @@ struct letter *mailbox_wait(struct mailbox *mailbox, uint64_t weight_max) {
     return first;
 }
 
+uint64_t mailbox_weight(struct mailbox *mailbox) {
+    check(pthread_mutex_lock(&mailbox->mutex) == 0);
+    uint64_t weight = mailbox->weight;
+    check(pthread_mutex_unlock(&mailbox->mutex) == 0);
+    return weight;
+}
+
 void mailbox_close(struct mailbox *mailbox) {
     check(pthread_mutex_lock(&mailbox->mutex) == 0);
     mailbox->closed = true;

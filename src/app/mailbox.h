@@ -35,6 +35,8 @@ void mailbox_put_list(struct mailbox *mailbox, struct letter *first, struct lett
 struct letter *mailbox_take(struct mailbox *mailbox, uint64_t weight_max);
 /* The same, but waits; NULL only when closed and empty. */
 struct letter *mailbox_wait(struct mailbox *mailbox, uint64_t weight_max);
+/* What is in it now. */
+uint64_t mailbox_weight(struct mailbox *mailbox);
 /* Nothing more may be put (put_list may); who waits is woken. */
 void mailbox_close(struct mailbox *mailbox);
 

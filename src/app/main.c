@@ -59,6 +59,12 @@ static const struct command commands[] = {
         .options = {COMMON}, .option_count = 3,
     },
     {
+        .name = "check-store", .run = command_check_store, .arguments = "",
+        .help = "Reads every stored event beside a running server: its checksum, its signature again, and the database as a whole.",
+        .example = "check-store --data ./run-data",
+        .options = {OPTION_JSON, COMMON}, .option_count = 4,
+    },
+    {
         .name = "version", .run = command_version, .arguments = "",
         .help = "Prints the version, its libraries and its build.", .example = "version",
     },

@@ -95,6 +95,7 @@ int command_verify(const struct options *options);
 int command_send(const struct options *options);
 int command_key(const struct options *options);
 int command_check_config(const struct options *options);
+int command_check_store(const struct options *options);
 int command_version(const struct options *options);
 
 #endif

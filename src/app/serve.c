@@ -4,14 +4,19 @@
  *
  * Threads: this one (signals, configuration), the I/O threads, the keeper. This thread alone loads configurations; it
  * hands each new one to every I/O thread. */
+#include "app/admin.h"
 #include "app/keeper.h"
 #include "app/listener.h"
 #include "app/log.h"
+#include "app/notify.h"
 #include "app/options.h"
+#include "app/sandbox.h"
 #include "base/os.h"
+#include "codec/digest.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +24,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { CLOCK_REPORTS_MAX = 1024, KEYS_LOOK_US = 500000, STOP_GRACE_US = 1000000 };
@@ -26,6 +32,8 @@ enum { CLOCK_REPORTS_MAX = 1024, KEYS_LOOK_US = 500000, STOP_GRACE_US = 1000000 
 struct server {
     struct config_overrides overrides;
     struct config *config;
+    struct tls *tls; /* what config names, or NULL */
+    struct admin *admin;
     struct store *store;
     struct keeper keeper;
     struct io_shared shared;
@@ -35,7 +43,10 @@ struct server {
     struct stat keys_seen;
     struct mailbox clock_reports;
     struct clock_watch clock;
+    struct notify notify;
+    sigset_t signals_before; /* the mask this thread was started with */
     int lock_fd, failed_fd, clock_fd;
+    uint32_t ended_count; /* of the I/O threads */
     bool stopping, failed;
 };
 
@@ -54,9 +65,8 @@ static char *path_in(const char *folder, const char *name) {
 
 static struct stat keys_stat(const char *data) {
     struct stat info = {0};
-    char *path = path_in(data, "keys");
-    (void)stat(path, &info); /* absent: all zero */
-    free(path);
+    char path[PATH_MAX]; /* of its own, since the server looks again and again, also when memory is short */
+    if ((size_t)snprintf(path, sizeof path, "%s/keys", data) < sizeof path) (void)stat(path, &info); /* absent: 0 */
     return info;
 }
 
@@ -66,19 +76,28 @@ static bool same_file(const struct stat *a, const struct stat *b) {
 }
 
 static bool fixed_part_differs(const struct config *a, const struct config *b) {
-    return strcmp(a->listen, b->listen) != 0 || strcmp(a->data, b->data) != 0 || strcmp(a->store, b->store) != 0 ||
-           a->limits.io_threads != b->limits.io_threads ||
+    return strcmp(a->listen, b->listen) != 0 || strcmp(a->admin, b->admin) != 0 || strcmp(a->data, b->data) != 0 ||
+           strcmp(a->store, b->store) != 0 || a->limits.io_threads != b->limits.io_threads ||
            a->limits.mailbox_events_max != b->limits.mailbox_events_max ||
            a->limits.body_budget_size != b->limits.body_budget_size ||
            a->limits.connections_max != b->limits.connections_max;
 }
 
-/* Hands the new configuration to everybody; it is the server's from here on. */
-static void use(struct server *server, struct config *fresh, const char *why) {
+/* The certificate of a configuration; NULL where it names none. */
+static struct err load_tls(const struct config *config, struct writer *message, struct tls **ret_tls) {
+    *ret_tls = NULL;
+    if (config->tls_certificate == NULL) return err_ok();
+    return tls_load(config->tls_certificate, config->tls_key, message, ret_tls);
+}
+
+/* Hands the new configuration and certificate to everybody; they are the server's from here on. */
+static void use(struct server *server, struct config *fresh, struct tls *tls, const char *why) {
     for (uint32_t i = 0; i < server->thread_count; i++)
-        io_thread_use(server->threads[i], fresh);
+        io_thread_use(server->threads[i], fresh, tls);
     config_release(server->config);
+    tls_release(server->tls);
     server->config = fresh;
+    server->tls = tls;
     log_format(LOG_INFO, "%s: %u sources, %u keys", why, (unsigned)fresh->source_count, (unsigned)fresh->keys.count);
 }
 
@@ -87,15 +106,20 @@ static void reload(struct server *server) {
     struct writer message = writer_make(text, sizeof text);
     struct config *fresh;
     server->keys_seen = keys_stat(server->config->data);
+    struct tls *tls = NULL;
     struct err failure = config_load(&server->overrides, warn, NULL, &message, &fresh);
+    if (!err_is(failure)) {
+        failure = load_tls(fresh, &message, &tls);
+        if (err_is(failure)) config_release(fresh);
+    }
     if (err_is(failure)) {
         log_format(LOG_ERROR, "SIGHUP: the configuration in use is kept: %s", writer_cstr(&message));
         return;
     }
     if (fixed_part_differs(server->config, fresh))
-        log_format(LOG_WARNING, "listen, data, store, io_threads, mailbox_events_max, body_budget_size and "
+        log_format(LOG_WARNING, "listen, admin, data, store, io_threads, mailbox_events_max, body_budget_size and "
                                 "connections_max take effect at the next start");
-    use(server, fresh, "SIGHUP");
+    use(server, fresh, tls, "SIGHUP");
 }
 
 static void reload_keys(struct server *server) {
@@ -107,7 +131,7 @@ static void reload_keys(struct server *server) {
     if (err_is(failure))
         log_format(LOG_ERROR, "the keys in use are kept: %s", writer_cstr(&message));
     else
-        use(server, fresh, "the keys changed");
+        use(server, fresh, tls_hold(server->tls), "the keys changed");
 }
 
 /* ---- what this thread is told ---- */
@@ -127,13 +151,18 @@ static void on_stop_signal(evutil_socket_t number, short what, void *context) {
 }
 
 static void on_reload_signal(evutil_socket_t number, short what, void *context) {
+    struct server *server = context;
     (void)number, (void)what;
-    reload(context);
+    if (server->stopping) return;
+    notify_reloading(&server->notify);
+    reload(server);
+    notify_ready(&server->notify);
 }
 
 static void on_keys_timer(evutil_socket_t fd, short what, void *context) {
     struct server *server = context;
     (void)fd, (void)what;
+    if (server->stopping) return;
     struct stat now = keys_stat(server->config->data);
     if (!same_file(&now, &server->keys_seen)) reload_keys(server);
 }
@@ -162,6 +191,43 @@ static void on_clock_report(evutil_socket_t fd, short what, void *context) {
     }
 }
 
+/* ---- what the operator asks ---- */
+
+static bool disk_is_full(const char *folder) {
+    struct statvfs info;
+    return statvfs(folder, &info) == 0 && (uint64_t)info.f_bavail * info.f_frsize < READY_ROOM_SIZE_MIN;
+}
+
+static bool is_ready(void *context, struct writer *why) {
+    const struct server *server = context;
+    if (server->stopping) {
+        writer_put(why, STR("stopping"));
+        return false;
+    }
+    enum err_kind trouble = keeper_trouble(&server->keeper, os_mono_us());
+    if (trouble == ERR_OK && disk_is_full(server->config->data)) trouble = ERR_FULL;
+    if (trouble == ERR_OK) return true;
+    writer_put(why, STR("nothing can be stored: "));
+    writer_put(why, str_from(err_kind_text(trouble)));
+    return false;
+}
+
+static struct str current_metrics(void *context) {
+    struct server *server = context;
+    const struct metrics *parts[IO_THREADS_MAX + 1];
+    size_t count = 0;
+    for (uint32_t i = 0; i < server->thread_count; i++)
+        parts[count++] = io_thread_metrics(server->threads[i]);
+    parts[count++] = server->keeper.metrics;
+    return metrics_text(&(struct metrics_view){
+        .parts = parts,
+        .part_count = count,
+        .config = server->config,
+        .clock = &server->clock,
+        .mailbox_depth = mailbox_weight(&server->keeper.mailbox),
+    });
+}
+
 /* ---- setting up ---- */
 
 /* No core dumps: they would hold secrets and payloads. As many descriptors as may be, since each connection is one. */
@@ -170,6 +236,7 @@ static void harden(uint32_t connections_max) {
     if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
         log_format(LOG_WARNING, "core dumps could not be turned off");
     struct rlimit files;
+    check(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* a peer that has gone is an error of its write, for OpenSSL too */
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files); /* what is allowed is enough, or the next line says that it is not */
@@ -238,16 +305,23 @@ static void put_quoted(struct writer *w, const char *word) {
     if (!bare) writer_char(w, '\'');
 }
 
-static void print_welcome(const struct options *options, const struct config *config, const char *host, uint16_t port) {
+static void print_welcome(const struct options *options, const struct config *config, const char *host, uint16_t port,
+                          uint16_t admin_port) {
     char text[8192], url[128];
     struct writer w = writer_make(text, sizeof text - 1);
-    (void)snprintf(url, sizeof url, strchr(host, ':') != NULL ? "http://[%s]:%u/" : "http://%s:%u/", host,
-                   (unsigned)port);
+    (void)snprintf(url, sizeof url, strchr(host, ':') != NULL ? "%s://[%s]:%u/" : "%s://%s:%u/",
+                   config->tls_certificate != NULL ? "https" : "http", host, (unsigned)port);
     char *curl = path_in(config->data, "first-key.curl");
     writer_format(&w, "payhook %s serves %s\n  data     ", PAYHOOK_VERSION, url);
     writer_put(&w, str_from(config->data));
+    if (config->admin[0] != '\0') {
+        const char *colon = strrchr(config->admin, ':');
+        writer_format(&w, "\n  admin    http://%.*s:%u/metrics", (int)(colon - config->admin), config->admin,
+                      (unsigned)admin_port);
+    }
     writer_format(&w, "\n  sources  %u configured, each at /hooks/NAME\n", (unsigned)config->source_count);
-    if (access(curl, R_OK) == 0) {
+    if (access(curl, R_OK) == 0 &&
+        config->tls_certificate == NULL) { /* https needs a name, which only a sender knows */
         writer_put(&w, STR("\nsend a first webhook:\n  curl -K "));
         put_quoted(&w, curl);
         writer_format(
@@ -282,11 +356,12 @@ static int set_up_store(struct server *server) {
     return EXIT_DONE;
 }
 
-/* Signals are this thread's: the others are started with all of them blocked. */
+/* Signals are this thread's: the others are started with all of them blocked. Here they are let in when run watches
+ * them, so that a stop as soon as somebody is served is not an end without draining. */
 static struct err start_threads(struct server *server) {
-    sigset_t all, before;
+    sigset_t all;
     check(sigfillset(&all) == 0);
-    check(pthread_sigmask(SIG_BLOCK, &all, &before) == 0);
+    check(pthread_sigmask(SIG_BLOCK, &all, &server->signals_before) == 0);
     uint32_t count = server->config->limits.io_threads;
     check(count >= 1);
     check(count <= IO_THREADS_MAX);
@@ -295,11 +370,10 @@ static struct err start_threads(struct server *server) {
         keeper_start(&server->keeper, server->store, server->config->limits.mailbox_events_max, server->failed_fd);
     server->shared.keeper = err_is(result) ? NULL : &server->keeper.mailbox;
     while (!err_is(result) && server->thread_count < count) {
-        result = io_thread_start(&server->shared, server->config, share > 0 ? share : 1,
+        result = io_thread_start(&server->shared, server->config, server->tls, share > 0 ? share : 1,
                                  &server->threads[server->thread_count]);
         if (!err_is(result)) server->thread_count++;
     }
-    check(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     return result;
 }
 
@@ -313,20 +387,40 @@ static void *end_anyway(void *context) {
     _exit(server->failed ? EXIT_FAILED : EXIT_DONE);
 }
 
+static void on_threads_ended(evutil_socket_t fd, short what, void *context) {
+    struct server *server = context;
+    (void)what;
+    uint64_t count;
+    if (read(fd, &count, sizeof count) == sizeof count) server->ended_count += (uint32_t)count;
+}
+
+/* The loop goes on while requests are finished: /readyz tells that no more should come. */
+static void wait_for_threads(struct server *server) {
+    struct event *ended =
+        event_new(server->base, server->shared.ended_fd, EV_READ | EV_PERSIST, on_threads_ended, server);
+    if (ended == NULL) return; /* then the joins do the waiting */
+    if (event_add(ended, NULL) == 0)
+        while (server->ended_count < server->thread_count)
+            check(event_base_loop(server->base, EVLOOP_ONCE) >= 0);
+    event_free(ended);
+}
+
 static void shut_down(struct server *server) {
     sigset_t all;
+    notify_stopping(&server->notify);
     check(sigfillset(&all) == 0);
     check(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0); /* who asks again is not sooner done */
     pthread_t watchdog;
     if (pthread_create(&watchdog, NULL, end_anyway, server) == 0) check(pthread_detach(watchdog) == 0);
     for (uint32_t i = 0; i < server->thread_count; i++)
         io_thread_drain(server->threads[i]);
+    wait_for_threads(server);
     for (uint32_t i = 0; i < server->thread_count; i++)
         io_thread_join(server->threads[i]);
     if (server->shared.keeper != NULL) keeper_stop(&server->keeper);
 }
 
-static int run(struct server *server, const struct options *options, const char *host, uint16_t port) {
+static int run(struct server *server) {
     struct {
         evutil_socket_t what;
         short flags;
@@ -347,19 +441,30 @@ static int run(struct server *server, const struct options *options, const char 
         events[i] = event_new(server->base, watched[i].what, watched[i].flags, watched[i].callback, server);
         ready = events[i] != NULL && event_add(events[i], watched[i].what == -1 ? &look : NULL) == 0;
     }
-    if (ready) {
-        /* Only now, since whoever reads this may signal us. */
-        print_welcome(options, server->config, host, port);
-        log_format(LOG_INFO, "serving %s with %u I/O threads, %u sources, %u keys", server->config->listen,
-                   (unsigned)server->thread_count, (unsigned)server->config->source_count,
-                   (unsigned)server->config->keys.count);
-        (void)event_base_dispatch(server->base);
-    }
+    check(pthread_sigmask(SIG_SETMASK, &server->signals_before, NULL) == 0);
+    if (ready) (void)event_base_dispatch(server->base);
     shut_down(server);
     for (size_t i = 0; i < WATCHED; i++)
         if (events[i] != NULL) event_free(events[i]);
     if (!ready) return complain(EXIT_FAILED, "signals cannot be watched");
     return server->failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* False: a sentence went to stderr. */
+static bool open_admin(struct server *server, uint16_t *ret_port) {
+    const char *address = server->config->admin;
+    if (address[0] == '\0') return true;
+    char host[128];
+    uint16_t port;
+    check(config_split_address(str_from(address), host, sizeof host, &port)); /* config_load has looked */
+    const struct admin_asks asks = {is_ready, current_metrics, server};
+    struct err opened = admin_open(server->base, host, port, &asks, &server->admin, ret_port);
+    if (opened.kind == ERR_BUSY)
+        (void)complain(EXIT_FAILED, "%s is in use by another program: choose another --admin, or none", address);
+    else if (err_is(opened))
+        (void)complain(EXIT_FAILED, "cannot serve health and metrics on %s: %s", address,
+                       opened.sys != 0 ? strerror(opened.sys) : opened.where);
+    return !err_is(opened);
 }
 
 static int listen_and_run(struct server *server, const struct options *options) {
@@ -378,23 +483,33 @@ static int listen_and_run(struct server *server, const struct options *options) 
     os_random(&server->shared.next_request_id, sizeof server->shared.next_request_id);
     server->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->clock_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->shared.ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     mailbox_init(&server->clock_reports, CLOCK_REPORTS_MAX, server->clock_fd);
     server->shared.clock_reports = &server->clock_reports;
     server->shared.clock = &server->clock;
     server->base = event_base_new();
     int code = EXIT_FAILED;
-    if (server->failed_fd < 0 || server->clock_fd < 0 || server->base == NULL) {
+    uint16_t admin_port = 0;
+    if (server->failed_fd < 0 || server->clock_fd < 0 || server->shared.ended_fd < 0 || server->base == NULL) {
         (void)complain(EXIT_FAILED, "the event loop cannot be set up");
-    } else {
+    } else if (open_admin(server, &admin_port)) {
+        sandbox_enter(server->config);
         struct err started = start_threads(server);
         if (err_is(started)) {
             (void)complain(EXIT_FAILED, "cannot %s: %s", started.where, strerror(started.sys));
             shut_down(server);
         } else {
-            code = run(server, options, host, port);
+            print_welcome(options, server->config, host, port, admin_port);
+            log_format(LOG_INFO, "serving %s with %u I/O threads, %u sources, %u keys", server->config->listen,
+                       (unsigned)server->thread_count, (unsigned)server->config->source_count,
+                       (unsigned)server->config->keys.count);
+            notify_ready(&server->notify);
+            code = run(server);
         }
     }
+    admin_close(server->admin);
     if (server->base != NULL) event_base_free(server->base);
+    if (server->shared.ended_fd >= 0) (void)close(server->shared.ended_fd);
     if (server->failed_fd >= 0) (void)close(server->failed_fd);
     if (server->clock_fd >= 0) (void)close(server->clock_fd);
     for (struct letter *letter = mailbox_take(&server->clock_reports, UINT64_MAX), *next; letter != NULL;
@@ -409,12 +524,24 @@ static int listen_and_run(struct server *server, const struct options *options) 
 }
 
 int command_serve(const struct options *options) {
-    struct server server = {.overrides = option_overrides(options), .lock_fd = -1, .failed_fd = -1, .clock_fd = -1};
+    struct server server = {.overrides = option_overrides(options),
+                            .lock_fd = -1,
+                            .failed_fd = -1,
+                            .clock_fd = -1,
+                            .shared = {.ended_fd = -1}};
     char text[1024];
     struct writer message = writer_make(text, sizeof text);
+    uint8_t digest[32];
+    digest_sha256(STR(""),
+                  digest); /* OpenSSL's first use, which does not survive a lack of memory, is before serving */
     struct err loaded = config_load(&server.overrides, warn, NULL, &message, &server.config);
-    if (err_is(loaded)) return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    if (!err_is(loaded)) loaded = load_tls(server.config, &message, &server.tls);
+    if (err_is(loaded)) {
+        config_release(server.config);
+        return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    }
     harden(server.config->limits.connections_max);
+    notify_open(&server.notify);
     int code = set_up_store(&server);
     bool made = false;
     if (code == EXIT_DONE) code = first_key(server.config->data, server.config, &made);
@@ -424,6 +551,8 @@ int command_serve(const struct options *options) {
     if (code == EXIT_DONE) code = listen_and_run(&server, options);
     if (server.store != NULL) store_close(server.store);
     if (server.lock_fd >= 0) (void)close(server.lock_fd); /* lets go of the lock */
+    notify_close(&server.notify);
+    tls_release(server.tls);
     config_release(server.config);
     return code;
 }
