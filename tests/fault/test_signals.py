@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 and SIGTERM under load, over and over. They show what the kernel's page cache keeps, not the disk."""
+
+import os
+import random
+import time
+
+from conftest import Home, wait_for
+from faults import KEY, shop
+from load import Load, compare
+from test_kill import kill_under_load
+
+KILLS_AT_ONCE = 250  # on one folder, so that it stays small
+
+
+def test_kills(scale, counts, tmp_path):
+    """The fifty of the small run are in tests/integration; these are some more."""
+    kills, acknowledged = 0, 0
+    while kills < scale(10, 10000):
+        home = Home(tmp_path / f"{kills}")
+        home.path.mkdir()
+        at_once = min(KILLS_AT_ONCE, scale(10, 10000) - kills)
+        try:
+            acknowledged += len(kill_under_load(home, at_once))
+        finally:
+            home.close()
+        kills += at_once
+    counts("kill -9 under load", kills=kills, acknowledged=acknowledged, missing=0, doubled=0)
+
+
+def test_stops(home, scale, counts):
+    """Each stop is in order and soon, whenever it comes; senders see a reply, 503 or a closed connection."""
+    server = home.serve(config=shop(home))
+    port, chance, stops, slowest = server.port, random.Random(5), scale(10, 500), 0.0
+    with Load(server, 8, KEY, pad=500) as load:
+        for _ in range(stops):
+            before = len(load.acknowledged())
+            wait_for(lambda: len(load.acknowledged()) > before + 10, what="an acknowledgement")
+            time.sleep(chance.uniform(0.0, 0.05))
+            started = time.monotonic()
+            assert server.stop() == 0, server.log()[-2000:]
+            slowest = max(slowest, time.monotonic() - started)
+            server.start(port)
+    assert slowest < 6 + (2 if "TSAN_OPTIONS" in os.environ else 0)
+    assert set(load.refused()) <= {503}
+    assert server.stop() == 0
+    acknowledged = load.acknowledged()
+    missing, doubled = compare(acknowledged, server.rows("SELECT transaction_id FROM event"))
+    told = {"stops": stops, "acknowledged": len(acknowledged), "missing": len(missing), "doubled": len(doubled)}
+    counts("SIGTERM under load", **told)
+    assert (missing, doubled) == ([], [])
