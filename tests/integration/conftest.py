@@ -73,7 +73,7 @@ class Server:
             )
         end = time.monotonic() + START_S_MAX
         while True:
-            url = re.search(r"http://127\.0\.0\.1:(\d+)/", self.welcome())
+            url = re.search(r"https?://127\.0\.0\.1:(\d+)/", self.welcome())
             if url and self.welcome().endswith("\n"):
                 break
             assert self.process.poll() is None, f"serve ended with {self.process.returncode}: {self.log()[-2000:]}"

@@ -14,7 +14,7 @@ import pytest
 import signing
 from conftest import PROGRAM, USER_REPLY, Key, source, wait_for
 
-COMMANDS = ["serve", "show", "events", "verify", "send", "key", "check-config", "version"]
+COMMANDS = ["serve", "show", "events", "verify", "send", "key", "check-config", "check-store", "version"]
 TOKEN = "a-static-token-0123456789"
 STRIPE = "whsec_stripe0123456789abcdef"
 EVENT_KEYS = {
