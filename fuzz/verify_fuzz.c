@@ -101,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t rows = 0;
     while (provider_row_at(rows) != NULL)
         rows++;
+    check(rows > 0);
     if (size < 2) return 0;
     struct source source = {.name = STR("fuzz"), .row = provider_row_at(data[0] % rows), .secret_count = 1};
     bool iam = source.row->secret_form == SECRET_PAIR;
