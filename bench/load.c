@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The benchmark's client: N keep-alive connections on one thread, each sends a fresh Stripe-signed event of about 2.5
- * KB, waits for its reply, and sends the next. Every reply must be a 200. Prints one line of JSON: replies a second,
- * latencies, and the CPU time of the client itself.
+ * KB and waits for its reply. Every reply must be a 200. Prints one line of JSON: replies a second, latencies, and the
+ * CPU time of the client itself.
  *
- *     load PORT CONNECTIONS SECONDS PATH SECRET */
+ * Without RATE a connection sends its next event when it has its reply: as much as the server takes. With RATE (events
+ * a second) events fall due at even steps whatever the server does, and a latency counts from when the event was due:
+ * one that had to wait for a free connection is as late as its sender would see it.
+ *
+ *     load PORT CONNECTIONS SECONDS PATH SECRET [RATE] */
 #include "base/err.h"
 #include "base/os.h"
 #include "codec/digest.h"
@@ -31,13 +35,17 @@ struct client {
 struct load {
     const char *path, *secret;
     uint16_t port;
+    uint64_t rate; /* 0: no step */
+    int64_t begin_us, end_us;
     uint64_t serial, run_id, replies;
     uint32_t *latencies_us;
+    struct client *idle[CONNECTIONS_MAX_HERE];
+    size_t idle_count, busy_count;
     char filler[FILLER_SIZE];
 };
 
 /* A new event and its signature, as Stripe's page "Check the webhook signatures" says. */
-static void send_one(struct load *load, struct client *client) {
+static void send_one(struct load *load, struct client *client, int64_t due_us) {
     char body_memory[3072], message_memory[4096], hex_memory[64];
     struct writer body = writer_make(body_memory, sizeof body_memory);
     writer_format(&body,
@@ -67,8 +75,8 @@ static void send_one(struct load *load, struct client *client) {
     writer_put(&message, writer_str(&body));
     check(!body.overflow);
     check(!message.overflow);
+    client->sent_us = due_us;
     client->received = 0;
-    client->sent_us = os_mono_us();
     check(send(client->fd, message.ptr, message.len, MSG_NOSIGNAL) == (ssize_t)message.len);
 }
 
@@ -96,9 +104,68 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+/* Sends what is due, as far as there are idle connections. False once no more will be. */
+static bool send_due(struct load *load) {
+    while (load->idle_count > 0) {
+        int64_t now = os_mono_us();
+        int64_t due = load->rate == 0 ? now : load->begin_us + (int64_t)(load->serial * 1000000 / load->rate);
+        if (due >= load->end_us) return false;
+        if (due > now) break;
+        send_one(load, load->idle[--load->idle_count], due);
+        load->busy_count++;
+    }
+    return true;
+}
+
+static void connect_all(struct load *load, struct client *clients, size_t count, int epoll) {
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(load->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int one = 1;
+    for (size_t i = 0; i < count; i++) {
+        clients[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        check(connect(clients[i].fd, (struct sockaddr *)&address, sizeof address) == 0);
+        check(setsockopt(clients[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0);
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &clients[i]};
+        check(epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &event) == 0);
+        load->idle[load->idle_count++] = &clients[i];
+    }
+}
+
+/* Until the time is over and every reply is there. With a rate it never sleeps: a timer would be too coarse. */
+static void run(struct load *load, int epoll) {
+    for (bool more = send_due(load); more || load->busy_count > 0; more = more && send_due(load)) {
+        struct epoll_event events[256];
+        int ready = epoll_wait(epoll, events, 256, load->rate == 0 || !more ? -1 : 0);
+        check(ready >= 0 || errno == EINTR);
+        for (int i = 0; i < ready; i++) {
+            struct client *client = events[i].data.ptr;
+            if (!receive(client)) continue;
+            int64_t late_us = os_mono_us() - client->sent_us;
+            if (load->replies < LATENCIES_MAX) load->latencies_us[load->replies] = (uint32_t)late_us;
+            load->replies++;
+            load->idle[load->idle_count++] = client;
+            load->busy_count--;
+        }
+    }
+}
+
+static void print(const struct load *load) {
+    double spent = (double)(os_mono_us() - load->begin_us) / 1e6;
+    size_t kept = load->replies < LATENCIES_MAX ? load->replies : LATENCIES_MAX;
+    check(kept > 0);
+    qsort(load->latencies_us, kept, sizeof *load->latencies_us, by_value);
+    struct rusage usage;
+    check(getrusage(RUSAGE_SELF, &usage) == 0);
+    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    printf("{\"replies\": %llu, \"per_second\": %.1f, \"p50_us\": %u, \"p99_us\": %u, \"client_cpu_us\": %.2f}\n",
+           (unsigned long long)load->replies, (double)load->replies / spent, load->latencies_us[kept / 2],
+           load->latencies_us[kept * 99 / 100], cpu * 1e6 / (double)load->replies);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 6) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS SECONDS PATH SECRET\n");
+    if (argc != 6 && argc != 7) {
+        fprintf(stderr, "usage: load PORT CONNECTIONS SECONDS PATH SECRET [RATE]\n");
         return 2;
     }
     static struct load load;
@@ -107,6 +174,7 @@ int main(int argc, char **argv) {
     check(str_u64(str_from(argv[1]), 65535, &port));
     check(str_u64(str_from(argv[2]), CONNECTIONS_MAX_HERE, &count));
     check(str_u64(str_from(argv[3]), 3600, &seconds));
+    if (argc == 7) check(str_u64(str_from(argv[6]), 1000000, &load.rate));
     load.port = (uint16_t)port;
     load.path = argv[4];
     load.secret = argv[5];
@@ -117,47 +185,11 @@ int main(int argc, char **argv) {
 
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     check(epoll >= 0);
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(load.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    for (size_t i = 0; i < count; i++) {
-        clients[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        check(connect(clients[i].fd, (struct sockaddr *)&address, sizeof address) == 0);
-        check(setsockopt(clients[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0);
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &clients[i]};
-        check(epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &event) == 0);
-    }
-    int64_t begin = os_mono_us(), end = begin + (int64_t)seconds * 1000000;
-    for (size_t i = 0; i < count; i++)
-        send_one(&load, &clients[i]);
-    size_t open = count;
-    while (open > 0) {
-        struct epoll_event events[256];
-        int ready = epoll_wait(epoll, events, 256, -1);
-        check(ready >= 0 || errno == EINTR);
-        for (int i = 0; i < ready; i++) {
-            struct client *client = events[i].data.ptr;
-            if (!receive(client)) continue;
-            int64_t now = os_mono_us();
-            if (load.replies < LATENCIES_MAX) load.latencies_us[load.replies] = (uint32_t)(now - client->sent_us);
-            load.replies++;
-            if (now < end) {
-                send_one(&load, client);
-            } else {
-                check(close(client->fd) == 0);
-                open--;
-            }
-        }
-    }
-    double spent = (double)(os_mono_us() - begin) / 1e6;
-    size_t kept = load.replies < LATENCIES_MAX ? load.replies : LATENCIES_MAX;
-    qsort(load.latencies_us, kept, sizeof *load.latencies_us, by_value);
-    struct rusage usage;
-    check(getrusage(RUSAGE_SELF, &usage) == 0);
-    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    printf("{\"replies\": %llu, \"per_second\": %.0f, \"p50_us\": %u, \"p99_us\": %u, \"client_cpu_us\": %.2f}\n",
-           (unsigned long long)load.replies, (double)load.replies / spent, load.latencies_us[kept / 2],
-           load.latencies_us[kept * 99 / 100], cpu * 1e6 / (double)load.replies);
+    connect_all(&load, clients, count, epoll);
+    load.begin_us = os_mono_us();
+    load.end_us = load.begin_us + (int64_t)seconds * 1000000;
+    run(&load, epoll);
+    print(&load);
+    free(load.latencies_us);
     return 0;
 }

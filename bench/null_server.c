@@ -16,7 +16,7 @@ static void ignore(void *context, struct str sentence) { (void)context, (void)se
 int main(int argc, char **argv) {
     uint64_t threads;
     if (argc != 3 || !str_u64(str_from(argv[1]), IO_THREADS_MAX, &threads)) return 2;
-    static struct io_shared shared = {.keeper = NULL};
+    static struct io_shared shared = {.keeper = NULL, .ended_fd = -1};
     char text[1024];
     struct writer message = writer_make(text, sizeof text);
     struct config *config;
@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
     shared.budget.size = config->limits.body_budget_size;
     for (uint64_t i = 0; i < threads; i++) {
         struct io_thread *thread;
-        check(!err_is(io_thread_start(&shared, config, config->limits.connections_max, &thread)));
+        check(!err_is(io_thread_start(&shared, config, NULL, config->limits.connections_max, &thread)));
     }
     printf("%u\n", (unsigned)port);
     (void)fflush(stdout);
