@@ -3,6 +3,7 @@
 BUILD ?= build
 DESTDIR ?=
 PREFIX ?= /usr/local
+PROGRAM ?= $(BUILD)/src/app/payhook
 
 all: $(BUILD)/payhook ## build build/payhook
 
@@ -33,23 +34,47 @@ asan: setup ## unit and contract tests under the address and undefined behaviour
 tsan: setup ## integration tests over a thread-sanitized server
 	@tools/check tsan
 
-lint: ## formatting, arrows between rooms, clang-tidy, cppcheck
+faults: setup ## the fault harnesses at their large counts: about two hours
+	@tools/setup faults
+	@tools/faults
+
+lint: ## formatting, arrows between rooms, clang-tidy, cppcheck, gcc's analyzer
 	@tools/setup lint
 	@tools/lint
 
-fuzz: ## each fuzz target for T seconds (default 60)
-	@tools/setup fuzz
+fuzz: setup ## each fuzz target for T seconds (default 60)
 	@tools/fuzz $(T)
 
-bench: setup ## durable acks a second beside a null server of the same code
+cover: setup ## line and branch coverage of codec, provider and store
+	@tools/cover
+
+timing: setup ## do comparisons of secrets take the same time? a million samples each
+	@tools/timing
+
+bench: setup ## durable acks a second beside a null server, bare SQLite and a Python receiver
 	@tools/setup bench
 	@bench/run
 
-install: all ## install the program under PREFIX (default /usr/local)
-	install -D -m 0755 $(BUILD)/src/app/payhook $(DESTDIR)$(PREFIX)/bin/payhook
+install: all ## install program, manual and systemd unit under PREFIX (default /usr/local)
+	@$(MAKE) --no-print-directory install-files
+
+install-files:
+	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/payhook
+	install -D -m 0644 man/payhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/payhook.1
+	install -D -m 0644 man/payhook.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/payhook.conf.5
+	install -D -m 0644 deploy/payhook.service $(DESTDIR)$(PREFIX)/lib/systemd/system/payhook.service
+	sed -i 's|/usr/bin/payhook|$(PREFIX)/bin/payhook|' $(DESTDIR)$(PREFIX)/lib/systemd/system/payhook.service
+
+deb: ## build the Debian package build-deb/payhook_VERSION_ARCH.deb
+	@tools/setup deb
+	@tools/deb
+
+deb-check: ## install, serve, upgrade, remove and purge it in a Debian of its own (root)
+	@tools/setup deb-check
+	@tools/deb-check
 
 clean: ## remove what was built
 	rm -rf $(BUILD) build-*
 
 FORCE:
-.PHONY: all help setup run check asan tsan lint fuzz bench install clean FORCE
+.PHONY: all help setup run check asan tsan lint fuzz cover timing faults bench install install-files deb deb-check clean FORCE
