@@ -16,6 +16,9 @@
  *   bytes_must_match) is left zero. */
 struct store_backend {
     const char *kind;
+    const char *argument;     /* of a kind that is written "kind:ARGUMENT", which open gets for a path; else NULL */
+    unsigned writers_max;     /* handles with STORE_WRITE that may be open at once */
+    bool seq_per_transaction; /* see store_has_one_order */
     struct err (*open)(const char *path, enum store_access access, struct writer *message, void **ret_state);
     void (*close)(void *state);
     struct err (*commit)(void *state, const struct event *const *events, size_t count, enum outcome *ret_outcomes);
@@ -23,10 +26,18 @@ struct store_backend {
     struct err (*sources)(void *state, struct str transaction_id, store_each_source *each, void *context);
     struct err (*events)(void *state, const struct store_filter *filter, store_each *each, void *context);
     struct err (*examine)(void *state, struct writer *message);
+    /* May be NULL: */
+    void (*name_sources)(void *state, const struct str *names, size_t count);
+    void (*set_deadline)(void *state, int64_t mono_us);
+    struct str (*complaint)(const void *state);
 };
+
+/* Those that a program has, NULL at the end: kinds.c, or of the function kinds_function.c. */
+extern const struct store_backend *const store_kinds[];
 
 extern const struct store_backend store_sqlite;
 extern const struct store_backend store_memory;
+extern const struct store_backend store_dynamodb;
 
 /* The whole second an event came in, also where a clock stands before 1970. */
 static inline int64_t store_timestamp(const struct event *event) {

@@ -210,6 +210,7 @@ static struct err memory_examine(void *state, struct writer *message) {
 
 const struct store_backend store_memory = {
     .kind = "memory",
+    .writers_max = 1,
     .open = memory_open,
     .close = memory_close,
     .commit = memory_commit,

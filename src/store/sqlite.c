@@ -1113,6 +1113,7 @@ static struct err sqlite_open(const char *path, enum store_access access, struct
 
 const struct store_backend store_sqlite = {
     .kind = "sqlite",
+    .writers_max = 1,
     .open = sqlite_open,
     .close = sqlite_close,
     .commit = sqlite_commit,

@@ -18,10 +18,6 @@
 
 #include <stdlib.h>
 
-/* To add a backend: its file, its row here, a row in tests/contract/store_test.c. */
-static const struct store_backend *const backends[] = {&store_sqlite, &store_memory};
-enum { BACKENDS = sizeof backends / sizeof backends[0] };
-
 enum { STORE_MAGIC = 0x70686b73 };
 
 struct store {
@@ -32,16 +28,29 @@ struct store {
     struct err stopped; /* the failure after which nothing is answered; ERR_OK while all is well */
 };
 
+/* The backend that a kind names, and what stands behind its colon; NULL where there is none. */
+static const struct store_backend *find_backend(const char *kind, const char **ret_argument) {
+    struct str name = str_from(kind), argument = STR_NONE;
+    (void)str_cut(name, ':', &name, &argument); /* without a colon there is no argument */
+    for (size_t i = 0; store_kinds[i] != NULL; i++) {
+        if (!str_eq(name, str_from(store_kinds[i]->kind))) continue;
+        if ((argument.ptr != NULL) != (store_kinds[i]->argument != NULL)) return NULL;
+        *ret_argument = argument.ptr; /* the rest of kind, and so NUL-terminated */
+        return store_kinds[i];
+    }
+    return NULL;
+}
+
 struct err store_open(const char *kind, const char *path, enum store_access access, struct writer *message,
                       struct store **ret_store) {
     check(message != NULL);
-    const struct store_backend *backend = NULL;
-    for (size_t i = 0; i < BACKENDS; i++)
-        if (strcmp(backends[i]->kind, kind) == 0) backend = backends[i];
+    const char *argument = NULL;
+    const struct store_backend *backend = find_backend(kind, &argument);
     if (backend == NULL) {
         writer_format(message, "there is no store of the kind \"%s\"; there are", kind);
-        for (size_t i = 0; i < BACKENDS; i++)
-            writer_format(message, " %s", backends[i]->kind);
+        for (size_t i = 0; store_kinds[i] != NULL; i++)
+            writer_format(message, " %s%s%s", store_kinds[i]->kind, store_kinds[i]->argument != NULL ? ":" : "",
+                          store_kinds[i]->argument != NULL ? store_kinds[i]->argument : "");
         return err_make(ERR_INPUT, 0, "open the store");
     }
     struct store *store = calloc(1, sizeof *store);
@@ -50,7 +59,7 @@ struct err store_open(const char *kind, const char *path, enum store_access acce
         return err_make(ERR_MEMORY, 0, "open the store");
     }
     *store = (struct store){.magic = STORE_MAGIC, .access = access, .backend = backend};
-    struct err opened = backend->open(path, access, message, &store->state);
+    struct err opened = backend->open(argument != NULL ? argument : path, access, message, &store->state);
     if (err_is(opened)) {
         check(message->len > 0 || message->overflow);
         free(store);
@@ -66,6 +75,40 @@ void store_close(struct store *store) {
     store->backend->close(store->state);
     store->magic = 0;
     free(store);
+}
+
+bool store_is_table(struct str name) {
+    if (name.len < 3 || name.len > 255) return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!str_has(STR("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"), name.ptr[i]))
+            return false;
+    return true;
+}
+
+unsigned store_writers_max(const char *kind) {
+    const char *argument;
+    const struct store_backend *backend = find_backend(kind, &argument);
+    return backend != NULL ? backend->writers_max : 1;
+}
+
+bool store_has_one_order(const struct store *store) {
+    check(store->magic == STORE_MAGIC);
+    return !store->backend->seq_per_transaction;
+}
+
+void store_name_sources(struct store *store, const struct str *names, size_t count) {
+    check(store->magic == STORE_MAGIC);
+    if (store->backend->name_sources != NULL) store->backend->name_sources(store->state, names, count);
+}
+
+void store_set_deadline(struct store *store, int64_t mono_us) {
+    check(store->magic == STORE_MAGIC);
+    if (store->backend->set_deadline != NULL) store->backend->set_deadline(store->state, mono_us);
+}
+
+struct str store_complaint(const struct store *store) {
+    check(store->magic == STORE_MAGIC);
+    return store->backend->complaint != NULL ? store->backend->complaint(store->state) : STR("");
 }
 
 static void check_event(const struct event *event) {
@@ -112,7 +155,9 @@ struct reading {
     struct str source;         /* ptr NULL: any */
     struct str transaction_id; /* the same */
     int64_t since_s;
-    uint64_t seq;  /* of the record before */
+    uint64_t seq; /* of the record before */
+    bool by_time; /* seq is of one transaction, and here are many: what grows is the time */
+    int64_t received_us;
     uint64_t left; /* records that may still come */
     bool with_payload;
 };
@@ -122,13 +167,15 @@ static bool is_asked_for(struct str value, struct str wanted) { return wanted.pt
 static bool pass_on(void *context, const struct event_record *given) {
     struct reading *reading = context;
     struct event_record record = *given;
-    check(record.seq > reading->seq);
+    check(record.seq > (reading->by_time ? 0 : reading->seq));
+    check(!reading->by_time || record.damaged || record.event.received_us >= reading->received_us);
     check(reading->left > 0);
     check(record.timestamp >= reading->since_s);
     /* A flipped bit may have changed either; then the backend has said so. */
     check(record.damaged || is_asked_for(record.event.source, reading->source));
     check(record.damaged || is_asked_for(record.event.transaction_id, reading->transaction_id));
     reading->seq = record.seq;
+    if (!record.damaged) reading->received_us = record.event.received_us;
     reading->left--;
     if (reading->with_payload) {
         uint8_t sha256[32];
@@ -184,11 +231,14 @@ struct err store_sources(struct store *store, struct str transaction_id, store_e
 struct err store_events(struct store *store, const struct store_filter *filter, store_each *each, void *context) {
     check(store->magic == STORE_MAGIC);
     TRY(store->stopped);
+    check(filter->after_seq == 0 || store_has_one_order(store));
     struct reading reading = {.each = each,
                               .context = context,
                               .source = filter->source,
                               .since_s = filter->since_s,
                               .seq = filter->after_seq,
+                              .by_time = !store_has_one_order(store),
+                              .received_us = INT64_MIN,
                               .left = filter->limit > 0 ? filter->limit : UINT64_MAX,
                               .with_payload = filter->with_payload};
     return store->backend->events(store->state, filter, pass_on, &reading);
@@ -197,5 +247,6 @@ struct err store_events(struct store *store, const struct store_filter *filter, 
 struct err store_check(struct store *store, struct writer *message) {
     check(store->magic == STORE_MAGIC);
     TRY(store->stopped);
-    return store->backend->examine(store->state, message);
+    /* Where there is none the store keeps itself whole, and each payload's checksum is all there is to look at. */
+    return store->backend->examine == NULL ? err_ok() : store->backend->examine(store->state, message);
 }

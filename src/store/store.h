@@ -4,13 +4,19 @@
  *
  * - commit is durable: when it returns ERR_OK, every event with OUTCOME_STORED or OUTCOME_DUPLICATE is on stable
  *   storage.
- * - An event (source, transaction_id, event_key) is stored at most once, within one commit as across them; the first
- *   payload stands.
- * - seq grows with every stored event and is never given twice; order is seq, never a clock.
+ * - An event (source, transaction_id, event_key) is stored at most once, within one commit as across them, whatever
+ *   breaks off in between; the first payload stands.
+ * - seq grows with every stored event and is never given twice; order is seq, never a clock. In one file seq is of all
+ *   events. Where many write side by side (dynamodb) no such order exists: seq is of one transaction, from 1, and
+ *   store_has_one_order says so.
+ * - An embedded store keeps all events of a commit or none. Over a network each event is by itself: commit returns
+ *   ERR_OK, an event that could not be stored before the deadline is OUTCOME_FAILED, and the others of the commit are
+ *   not affected. store_complaint says why. A FAILED event may yet be found stored (an answer was lost): its sender's
+ *   retry is then a duplicate.
  * - After a commit that ended in ERR_SYNC or ERR_DAMAGED nothing can be believed any more: every later call gets the
  *   same error, for good.
  *
- * A store belongs to one thread at a time. */
+ * A handle belongs to one thread at a time. */
 #ifndef PAYHOOK_STORE_STORE_H
 #define PAYHOOK_STORE_STORE_H
 
@@ -24,13 +30,31 @@ enum store_access {
     STORE_WRITE, /* the one writer */
 };
 
-/* kind: "sqlite" or "memory". path: the data folder (sqlite). message gets a sentence for the operator where it fails:
- * what is wrong and what to do. */
+/* kind: "sqlite", "memory", or "dynamodb:TABLE". path: the data folder, which only sqlite uses; region, endpoint and
+ * credentials of dynamodb come from the environment (net/aws.h), and nobody is asked before the first commit or
+ * reading. message gets a sentence for the operator where it fails: what is wrong and what to do. */
 struct err store_open(const char *kind, const char *path, enum store_access access, struct writer *message,
                       struct store **ret_store) MUST_USE;
 void store_close(struct store *store);
+/* The rule for names of tables. */
+bool store_is_table(struct str name);
+/* How many handles of this kind may write at once, each of a thread of its own: 1 where there can be one writer only.
+ */
+unsigned store_writers_max(const char *kind);
+/* False: seq is of one transaction (see above); store_events then gives events by the time they were received, then by
+ * seq, and takes no after_seq. */
+bool store_has_one_order(const struct store *store);
+/* The configured sources. A store that cannot list what it has (dynamodb) finds store_sources among these and the
+ * built-in one; the others ignore them. */
+void store_name_sources(struct store *store, const struct str *names, size_t count);
+/* Until when commits and readings may take, by the monotonic clock; 0: each DYNAMODB_DEADLINE_MS. Only a store over a
+ * network looks at it. */
+void store_set_deadline(struct store *store, int64_t mono_us);
+/* Why events of the last commit FAILED although it returned ERR_OK, or what more there is to say of the last reading's
+ * failure: a sentence for the operator, or empty. Valid until the next call. */
+struct str store_complaint(const struct store *store);
 
-/* Stores many events, perhaps of many requests, in one step. ret_outcomes[i] belongs to events[i]. On an error no
+/* Stores many events, perhaps of many requests. ret_outcomes[i] belongs to events[i]. On an error no
  * outcome may be believed: all are FAILED. ERR_FULL: a later try may succeed. ERR_SYNC, ERR_DAMAGED: stop. Any other:
  * this commit failed. */
 struct err store_commit(struct store *store, const struct event *const *events, size_t count,
@@ -43,16 +67,18 @@ typedef bool store_each(void *context, const struct event_record *record);
 /* One timeline in seq order. */
 struct err store_timeline(struct store *store, struct str source, struct str transaction_id, store_each *each,
                           void *context) MUST_USE;
-/* The sources that have a transaction of this id, in alphabetical order; called with each name. */
+/* The sources that have a transaction of this id, in alphabetical order; called with each name. (dynamodb: of those
+ * that store_name_sources has named.) */
 typedef bool store_each_source(void *context, struct str source);
 struct err store_sources(struct store *store, struct str transaction_id, store_each_source *each,
                          void *context) MUST_USE;
 
-/* Events in arrival order. Of those that match, the newest `limit`, oldest first. */
+/* Events in arrival order. Of those that match, the newest `limit`, oldest first. (dynamodb: by time; a scan of the
+ * whole table.) */
 struct store_filter {
     struct str source;  /* ptr NULL: all */
     int64_t since_s;    /* received at or after, unix seconds; INT64_MIN: all */
-    uint64_t after_seq; /* only beyond this seq */
+    uint64_t after_seq; /* only beyond this seq; 0 where the store has no one order */
     uint64_t limit;     /* 0: no limit */
     bool with_payload;  /* else payload is empty, request_body none, and the checksums are not looked at */
 };
