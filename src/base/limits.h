@@ -65,11 +65,52 @@ enum {
     READY_RETRY_S = 10,             /* seconds for which /readyz answers 503 after a commit that failed */
     REQUEST_ARENA_SIZE = 1 << 20,   /* bytes (touched as used): a request that needs more is answered 500 */
     CONFIG_FILE_SIZE_MAX = 4 << 20, /* bytes: refused at load */
+
+    /* HTTP as a client (net/client). */
+    CLIENT_CONNECTIONS_MAX = 128,        /* connections to one target: further exchanges wait for one */
+    CLIENT_ANSWER_SIZE_MAX = 64 << 20,   /* bytes of an answer's body: no answer beyond (ERR_NETWORK) */
+    CLIENT_ANSWER_HEAD_SIZE_MAX = 65536, /* bytes of an answer's head: the same */
+
+    /* AWS (net/credentials, net/aws). */
+    AWS_FILE_SIZE_MAX = 1 << 20,       /* bytes of a shared credentials or configuration file: refused */
+    CREDENTIAL_TOKEN_SIZE_MAX = 16384, /* bytes of one credential or token: refused */
+    CREDENTIALS_SIZE_MAX = 3 * 16384,  /* bytes of all three */
+    AWS_CALL_ARENA_SIZE = 128 << 10,   /* bytes (touched as used) to sign one call in: ERR_INPUT beyond */
+    AWS_RETRY_MS_MIN = 25,             /* milliseconds: the first wait before another try is at most this, */
+    AWS_RETRY_MS_MAX = 1000,           /* doubling up to this */
+
+    /* Secrets of AWS Secrets Manager. */
+    SECRET_STRING_SIZE_MAX = 65536, /* bytes, the service's own limit: the secret cannot be read */
+    SECRET_FETCH_MS_MAX = 10000,    /* milliseconds for one secret at a server's load: left out with a warning */
+
+    /* The function. */
+    FUNCTION_EVENT_SIZE_MAX = 7 << 20,  /* bytes of an event (the service's limit is 6 MB): the function ends */
+    FUNCTION_MARGIN_MS = 1500,          /* milliseconds before its end by which an invocation is answered: 503 */
+    FUNCTION_DEADLINE_MS = 30000,       /* milliseconds of an invocation that names no end */
+    FUNCTION_SECRET_MS_MAX = 2500,      /* milliseconds for the secret within an invocation: it goes on without */
+    FUNCTION_SECRET_KEEP_S = 300,       /* seconds a secret is used before it is fetched again … */
+    FUNCTION_SECRET_JITTER_S = 30,      /* … give or take at most these */
+    FUNCTION_SECRET_STALE_S = 3600,     /* seconds since the last good fetch: the secret is given up */
+    FUNCTION_SECRET_PAUSE_S = 30,       /* seconds between two fetches that nothing but a refusal asks for */
+    FUNCTION_SECRET_PAUSE_NEEDED_S = 5, /* the same where there is no secret, and the request cannot do without */
+    /* Events in DynamoDB (store/dynamodb.c). Items of at most 400 KB, requests of at most 4 MB are the service's. */
+    DYNAMODB_INLINE_SIZE_MAX = 8192, /* bytes of one event within its transaction's head: else an item of its own */
+    DYNAMODB_OPEN_SIZE_MAX = 16384,  /* bytes of events in a head that takes more: beyond, all are items of their own */
+    DYNAMODB_ORDER_MAX = 64,         /* events a head names in order: then they are moved to a page */
+    DYNAMODB_TEXT_SIZE_MAX = 32768,  /* bytes of a body beside its event: a larger one is kept in parts */
+    DYNAMODB_PART_SIZE = 380 * 1024, /* bytes of one part */
+    DYNAMODB_BODY_SIZE_MAX = 2 << 20, /* bytes of a body: a configuration that allows more is refused at load */
+    DYNAMODB_IN_FLIGHT_MAX = 64,      /* requests at once of one commit or reading: the next ones wait */
+    DYNAMODB_WRITERS = 64,            /* keepers of a server, each with one request's events at a time */
+    KEEPERS_MAX = DYNAMODB_WRITERS,   /* of any store */
+    DYNAMODB_ATTEMPTS_MAX = 8,        /* changed requests for one event (3 where nobody interferes): it has failed */
+    DYNAMODB_DEADLINE_MS = 10000,     /* milliseconds for a commit or a reading's request where nobody set another */
 };
 
 static_assert(HTTP_TARGET_SIZE_MAX < HTTP_HEAD_SIZE_MAX, "a target fits the head buffer");
 static_assert(BODY_PIECE_SIZE <= BODY_SIZE_MAX, "a body is at least one piece");
 static_assert(EVENT_KEY_SIZE_MAX >= 7 + 64, "sha256- and its hex digits fit an event key");
+static_assert(CREDENTIALS_SIZE_MAX >= 3 * CREDENTIAL_TOKEN_SIZE_MAX, "a key pair and its token fit");
 static_assert(TRANSACTION_ID_SIZE_MAX >= EVENT_KEY_SIZE_MAX, "an event key can stand for a transaction");
 
 #endif

@@ -13,7 +13,9 @@
 
 #include "base/nearest.h"
 #include "base/os.h"
+#include "core/config_build.h"
 #include "core/secrets.h"
+#include "store/store.h"
 
 #include <arpa/inet.h>
 #include <confuse.h>
@@ -35,19 +37,12 @@ struct value {
     char memory[];
 };
 
-/* One thing the configuration owns: a text, or a secret. */
-struct held {
-    struct held *next;
-    struct str secret; /* or STR_NONE */
-    bool is_reference; /* text is the reference that was to be read */
-    char text[];
-};
-
 struct build {
     struct config *config;
     cfg_t *tree;
     const char *file;
     config_read *read;
+    void *reader;
     config_warn *warn;
     void *context;
     struct writer *message;
@@ -89,7 +84,7 @@ enum { LIMIT_COUNT = sizeof LIMITS / sizeof *LIMITS };
 static const char *const ROOT_WORDS[] = {"listen", "admin", "data", "store", "iam", "limits", "source", "tls", NULL};
 static const char *const IAM_WORDS[] = {"region", "service", "require_api_key", "api_key", NULL};
 static const char *const TLS_WORDS[] = {"certificate", "key", NULL};
-static const char *const STORE_WORDS[] = {"sqlite", "memory", NULL};
+static const char *const STORE_WORDS[] = {"sqlite", "memory", "dynamodb:TABLE", NULL};
 enum { ROOT_TEXTS = 4, IAM_TEXTS = 4 }; /* the first words are options, the rest sections */
 
 static const char *root_word(size_t i) { return ROOT_WORDS[i]; }
@@ -429,24 +424,20 @@ static void place(const struct build *b, const struct value *value, const char *
 }
 
 static struct err keep(struct build *b, struct str text, char **ret_text) {
-    struct held *held = malloc(sizeof *held + text.len + 1);
-    if (held == NULL) return memory_error();
-    *held = (struct held){.next = b->config->private_memory};
-    if (text.len > 0) memcpy(held->text, text.ptr, text.len);
-    held->text[text.len] = '\0';
-    b->config->private_memory = held;
-    *ret_text = held->text;
-    return err_ok();
+    return config_keep(b->config, text, ret_text);
 }
 
-/* Reads a secret that the configuration then owns. */
-static struct err fetch(struct build *b, struct str reference, struct writer *message, struct str *ret_secret) {
-    char *unused;
-    TRY(keep(b, reference, &unused));
-    ((struct held *)b->config->private_memory)->is_reference = true;
-    TRY(b->read(reference, message, ret_secret));
-    ((struct held *)b->config->private_memory)->secret = *ret_secret;
-    return err_ok();
+/* Reads what a reference names; the configuration then owns it. */
+static struct err fetch(struct build *b, struct str reference, struct writer *message, struct secret_texts *ret_texts) {
+    TRY(config_keep_reference(b->config, reference));
+    TRY(b->read(b->reader, reference, message, ret_texts));
+    check(ret_texts->count >= 1 && ret_texts->count <= SOURCE_SECRETS_MAX);
+    struct err result = err_ok();
+    for (uint32_t i = 0; i < ret_texts->count; i++) {
+        struct err kept = config_keep_secret(b->config, ret_texts->texts[i]);
+        if (err_is(kept)) result = kept;
+    }
+    return result;
 }
 
 static struct err take_address(struct build *b, const char *name, const char *override, const char *preset,
@@ -500,10 +491,13 @@ static struct err take_data(struct build *b, const char *override) {
 static struct err take_store(struct build *b, const char *override) {
     const struct value *value = override == NULL ? value_of(b->tree, "store") : NULL;
     struct str text = override != NULL ? str_from(override) : value != NULL ? value->text : STR("sqlite");
-    if (str_eq(text, STR("sqlite")) || str_eq(text, STR("memory"))) return keep(b, text, &b->config->store);
+    bool dynamodb = str_starts(text, STR("dynamodb:"));
+    bool good = str_eq(text, STR("sqlite")) || str_eq(text, STR("memory"));
+    if (dynamodb) good = store_is_table(str_from_index(text, strlen("dynamodb:")));
+    if (good) return keep(b, text, &b->config->store);
     place(b, value, "store");
-    if (str_starts(text, STR("dynamodb:"))) {
-        writer_put(b->message, STR("DynamoDB is not in this version; use sqlite"));
+    if (dynamodb) {
+        writer_put(b->message, STR("a table's name is 3 to 255 letters, digits, '_', '-' and '.'"));
     } else {
         writer_put(b->message, STR("there is no store "));
         write_unknown(b->message, text, store_word);
@@ -532,6 +526,11 @@ static struct err take_limits(struct build *b) {
             memcpy(member, &number, sizeof number);
         else
             memcpy(member, &narrow, sizeof narrow);
+    }
+    if (limits->body_size_max > DYNAMODB_BODY_SIZE_MAX && str_starts(str_from(b->config->store), STR("dynamodb:"))) {
+        place(b, value_of(section, "body_size_max"), "body_size_max");
+        writer_format(b->message, "a body is at most %d bytes where the store is dynamodb", DYNAMODB_BODY_SIZE_MAX);
+        return input_error();
     }
     if (limits->body_budget_size >= limits->body_size_max) return err_ok();
     const struct value *value = value_of(section, "body_budget_size");
@@ -586,10 +585,11 @@ __attribute__((format(printf, 3, 4))) static void warn(const struct build *b, st
     if (b->warn != NULL) b->warn(b->context, writer_str(&w));
 }
 
-/* Fetches one secret of a source (name STR_NONE: of the section iam) and judges it. What cannot be used is a warning;
- * what is no reference at all is an error, since it may be a secret where it must not stand. */
+/* Fetches what one reference of a source names (name STR_NONE: of the section iam), judges each secret of it, and adds
+ * them to count secrets. What cannot be used is a warning; what is no reference at all is an error, since it may be a
+ * secret where it must not stand. */
 static struct err take_secret(struct build *b, const struct source *judge, struct str name, const struct value *value,
-                              const char *option, struct secret *ret_secret) {
+                              const char *option, struct secret (*secrets)[SOURCE_SECRETS_MAX], uint32_t *count) {
     struct str unused;
     if (!secret_is_reference(value->text)) {
         place(b, value, option);
@@ -597,8 +597,8 @@ static struct err take_secret(struct build *b, const struct source *judge, struc
     }
     char sentence[2048], shown[1024];
     struct writer why = writer_make(sentence, sizeof sentence), reference = writer_make(shown, sizeof shown);
-    struct secret secret = {0};
-    struct err result = fetch(b, value->text, &why, &secret.text);
+    struct secret_texts texts = {.count = 1};
+    struct err result = fetch(b, value->text, &why, &texts);
     if (result.kind == ERR_MEMORY) return result;
     if (result.kind == ERR_OUTSIDE) { /* no warning: the server has a configuration that works */
         place(b, value, option);
@@ -606,18 +606,24 @@ static struct err take_secret(struct build *b, const struct source *judge, struc
         return result;
     }
     writer_escaped(&reference, value->text);
-    if (err_is(result)) {
-        secret.text = STR_NONE;
-        secret.fault = "cannot be read";
-        warn(b, name, "a secret is left out: %s", writer_cstr(&why));
-    } else {
-        secret.fault = source_secret_fault(judge, secret.text, false);
-        if (secret.fault != NULL)
-            warn(b, name, "the secret %s is left out: it %s", writer_cstr(&reference), secret.fault);
+    if (err_is(result)) warn(b, name, "a secret is left out: %s", writer_cstr(&why));
+    for (uint32_t i = 0; i < texts.count; i++) {
+        struct secret secret = {.text = texts.texts[i]};
+        if (err_is(result)) {
+            secret = (struct secret){.fault = "cannot be read"};
+        } else {
+            secret.fault = source_secret_fault(judge, secret.text, false);
+            if (secret.fault != NULL)
+                warn(b, name, "the secret %s is left out: it %s", writer_cstr(&reference), secret.fault);
+        }
+        if (*count == SOURCE_SECRETS_MAX)
+            warn(b, name, "a secret of %s is left out: there are more than %d", writer_cstr(&reference),
+                 SOURCE_SECRETS_MAX);
+        else
+            (*secrets)[(*count)++] = secret;
     }
     if (secret_is_exposed(value->text))
         warn(b, name, "the secret %s can be read by everyone on this machine: chmod 600", writer_cstr(&reference));
-    *ret_secret = secret;
     return err_ok();
 }
 
@@ -641,11 +647,11 @@ static struct err take_iam(struct build *b) {
     config->require_api_key = answer == 1;
     if (config->require_api_key && key == NULL) {
         place(b, required, "require_api_key");
-        writer_put(b->message, STR("this needs api_key = a reference, file:PATH or env:NAME"));
+        writer_put(b->message, STR("this needs api_key = a reference, file:PATH, env:NAME or aws:NAME"));
         return input_error();
     }
-    config->api_key.fault = "is not given";
-    return key == NULL ? err_ok() : take_secret(b, &api_key, STR_NONE, key, "api_key", &config->api_key);
+    if (key == NULL) return err_ok();
+    return take_secret(b, &api_key, STR_NONE, key, "api_key", &config->api_keys, &config->api_key_count);
 }
 
 static bool is_reference_setting(const char *name) {
@@ -660,8 +666,14 @@ static struct err take_setting(struct build *b, struct source *source, const cha
     place(b, value, name);
     if (is_reference_setting(name)) {
         /* An error, not a warning: without the operator's pin the source would trust more than it was told to. */
-        struct err result = fetch(b, value->text, b->message, &text);
+        struct secret_texts texts;
+        struct err result = fetch(b, value->text, b->message, &texts);
         if (err_is(result)) return result.kind == ERR_MEMORY ? result : input_error();
+        if (texts.count != 1) {
+            writer_put(b->message, STR("this names a list; name one text of it"));
+            return input_error();
+        }
+        text = texts.texts[0];
     } else {
         char *kept;
         TRY(keep(b, value->text, &kept));
@@ -705,10 +717,11 @@ static struct err take_secrets(struct build *b, cfg_t *section, struct source *s
         return input_error();
     }
     for (unsigned i = 0; i < count; i++) {
-        TRY(take_secret(b, source, source->name, value_at(section, "secrets", i), "secrets", &source->secrets[i]));
-        good += source->secrets[i].fault == NULL;
+        TRY(take_secret(b, source, source->name, value_at(section, "secrets", i), "secrets", &source->secrets,
+                        &source->secret_count));
     }
-    source->secret_count = count;
+    for (uint32_t i = 0; i < source->secret_count; i++)
+        good += source->secrets[i].fault == NULL;
     if (good == 0 && source_needs_secret(source))
         warn(b, source->name, "it has no usable secret; /hooks/%.*s answers 503 until it has one",
              STR_ARG(source->name));
@@ -737,10 +750,6 @@ static struct err take_source(struct build *b, cfg_t *section, struct source *so
     return take_secrets(b, section, source);
 }
 
-static int source_order(const void *a, const void *b) {
-    return str_order(((const struct source *)a)->name, ((const struct source *)b)->name);
-}
-
 static struct err take_sources(struct build *b) {
     unsigned count = cfg_size(b->tree, "source");
     check(count <= SOURCES_MAX);
@@ -750,7 +759,7 @@ static struct err take_sources(struct build *b) {
     for (unsigned i = 0; i < count; i++)
         TRY(take_source(b, cfg_getnsec(b->tree, "source", i), &b->config->sources[i]));
     b->config->source_count = count;
-    qsort(b->config->sources, count, sizeof *b->config->sources, source_order);
+    config_sort_sources(b->config);
     return err_ok();
 }
 
@@ -773,9 +782,14 @@ static struct err take_all(struct build *b, const struct config_overrides *overr
 }
 
 struct err config_parse(struct str text, const char *file, const struct config_overrides *overrides, config_read *read,
-                        config_warn *warning, void *context, struct writer *message, struct config **ret_config) {
-    struct build b = {
-        .file = file != NULL ? file : "", .read = read, .warn = warning, .context = context, .message = message};
+                        void *reader, config_warn *warning, void *context, struct writer *message,
+                        struct config **ret_config) {
+    struct build b = {.file = file != NULL ? file : "",
+                      .read = read,
+                      .reader = reader,
+                      .warn = warning,
+                      .context = context,
+                      .message = message};
     check(file != NULL || text.len == 0);
     check(read != NULL);
     if (text.len > CONFIG_FILE_SIZE_MAX) {
@@ -783,18 +797,19 @@ struct err config_parse(struct str text, const char *file, const struct config_o
         return input_error();
     }
     TRY(tree_parse(text, b.file, message, &b.tree));
-    b.config = calloc(1, sizeof *b.config);
-    struct err result = b.config == NULL ? memory_error() : err_ok();
-    if (!err_is(result)) {
-        atomic_init(&b.config->references, 1);
-        result = take_all(&b, overrides);
-    }
+    b.config = config_make();
+    struct err result = b.config == NULL ? memory_error() : take_all(&b, overrides);
     (void)cfg_free(b.tree); /* fails only on NULL */
     if (err_is(result))
         config_release(b.config);
     else
         *ret_config = b.config;
     return result;
+}
+
+static struct err read_secret(void *reader, struct str reference, struct writer *message,
+                              struct secret_texts *ret_texts) {
+    return secret_reader_read(reader, reference, message, ret_texts);
 }
 
 struct err config_load(const struct config_overrides *overrides, config_warn *warning, void *context,
@@ -811,7 +826,9 @@ struct err config_load(const struct config_overrides *overrides, config_warn *wa
         if (result.sys != 0) writer_format(message, ": %s", strerror(result.sys));
         return result;
     }
-    result = config_parse(text, file, overrides, secret_read, warning, context, message, &config);
+    struct secret_reader reader = {0};
+    result = config_parse(text, file, overrides, read_secret, &reader, warning, context, message, &config);
+    secret_reader_done(&reader);
     free((char *)(uintptr_t)text.ptr);
     TRY(result);
     result = keys_load(config->data, message, &config->keys);
@@ -821,124 +838,4 @@ struct err config_load(const struct config_overrides *overrides, config_warn *wa
     }
     *ret_config = config;
     return err_ok();
-}
-
-struct err config_reload_keys(struct config *config, struct writer *message, struct config **ret_config) {
-    struct keys keys;
-    struct err result = keys_load(config->data, message, &keys);
-    if (err_is(result) && result.kind != ERR_ABSENT) return result;
-    struct config *copy = malloc(sizeof *copy);
-    if (copy == NULL) {
-        keys_done(&keys);
-        return memory_error();
-    }
-    struct config *base = config->base != NULL ? config->base : config;
-    *copy = (struct config){
-        .base = config_hold(base),
-        .file = base->file,
-        .listen = base->listen,
-        .admin = base->admin,
-        .data = base->data,
-        .store = base->store,
-        .environment = base->environment,
-        .processed_by = base->processed_by,
-        .tls_certificate = base->tls_certificate,
-        .tls_key = base->tls_key,
-        .iam_region = base->iam_region,
-        .iam_service = base->iam_service,
-        .require_api_key = base->require_api_key,
-        .api_key = base->api_key,
-        .limits = base->limits,
-        .keys = keys,
-        .default_source = base->default_source,
-        .sources = base->sources,
-        .source_count = base->source_count,
-    };
-    atomic_init(&copy->references, 1);
-    *ret_config = copy;
-    return err_ok();
-}
-
-struct config *config_hold(struct config *config) {
-    unsigned before = atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
-    check(before > 0);
-    check(before < UINT32_MAX);
-    return config;
-}
-
-void config_release(struct config *config) {
-    if (config == NULL) return;
-    /* Release: our reads end before the count falls. Acquire: they have all ended before we free. */
-    unsigned before = atomic_fetch_sub_explicit(&config->references, 1, memory_order_acq_rel);
-    check(before > 0);
-    if (before > 1) return;
-    keys_done(&config->keys);
-    if (config->base != NULL) {
-        config_release(config->base);
-    } else {
-        free(config->sources);
-        for (struct held *held = config->private_memory, *next; held != NULL; held = next) {
-            next = held->next;
-            secret_done(held->secret);
-            free(held);
-        }
-    }
-    free(config);
-}
-
-void config_each_file(const struct config *config, void (*each)(void *context, const char *path), void *context) {
-    const struct config *base = config->base != NULL ? config->base : config;
-    const char *const files[] = {base->file, base->tls_certificate, base->tls_key};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        if (files[i] != NULL) each(context, files[i]);
-    for (const struct held *held = base->private_memory; held != NULL; held = held->next) {
-        const char *path = held->is_reference ? secret_file(held->text) : NULL;
-        if (path != NULL) each(context, path);
-    }
-}
-
-const struct source *config_source(const struct config *config, struct str name) {
-    if (str_eq(name, config->default_source.name)) return &config->default_source;
-    uint32_t from = 0, to = config->source_count; /* bsearch would want a whole source as its key */
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2;
-        int order = str_order(name, config->sources[middle].name);
-        if (order == 0) return &config->sources[middle];
-        if (order < 0)
-            to = middle;
-        else
-            from = middle + 1;
-    }
-    return NULL;
-}
-
-bool config_is_source_name(struct str name) {
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        bool letter = c >= 'a' && c <= 'z';
-        if (!letter && !(i > 0 && ((c >= '0' && c <= '9') || c == '-'))) return false;
-    }
-    return name.len > 0 && name.len <= SOURCE_NAME_SIZE_MAX && !str_eq(name, STR("default"));
-}
-
-bool config_split_address(struct str text, char *ret_host, size_t size, uint16_t *ret_port) {
-    char host[INET6_ADDRSTRLEN];
-    unsigned char address[sizeof(struct in6_addr)];
-    struct str name, digits;
-    uint64_t port;
-    bool six = str_starts(text, STR("["));
-    if (six) {
-        if (!str_cut(str_from_index(text, 1), ']', &name, &digits) || !str_starts(digits, STR(":"))) return false;
-        digits = str_from_index(digits, 1);
-    } else if (!str_cut(text, ':', &name, &digits)) {
-        return false;
-    }
-    if (name.len >= sizeof host || name.len >= size || str_has(name, '\0')) return false;
-    if (name.len > 0) memcpy(host, name.ptr, name.len);
-    host[name.len] = '\0';
-    if (inet_pton(six ? AF_INET6 : AF_INET, host, address) != 1) return false;
-    if (digits.len > 5 || !str_u64(digits, UINT16_MAX, &port)) return false;
-    memcpy(ret_host, host, name.len + 1);
-    *ret_port = (uint16_t)port;
-    return true;
 }

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "core/keys.h"
+#include "core/secrets.h"
 #include "provider/provider.h"
 
 #include <stdatomic.h>
@@ -32,11 +33,13 @@ struct config {
     char *file;                          /* path it was read from, or NULL */
     char *listen, *admin, *data, *store; /* admin: "" where there is none */
     char *environment;                   /* ENVIRONMENT, or "prod" */
-    char *processed_by;                  /* the host's name */
+    char *processed_by;                  /* the host's name; of a function its own */
     char *tls_certificate, *tls_key;     /* files; both NULL where connections are plain */
     char *iam_region, *iam_service;
-    bool require_api_key; /* then api_key must match x-api-key at POST / */
-    struct secret api_key;
+    bool require_api_key; /* then one of api_keys must match x-api-key at POST / */
+    struct secret api_keys[SOURCE_SECRETS_MAX];
+    uint32_t api_key_count;
+    bool sources_unknown; /* a function whose secret could not be read: every /hooks/NAME answers 503 */
     struct config_limits limits;
     struct keys keys;
     struct source default_source; /* POST /: the row iam with the key pairs. No more than SOURCE_SECRETS_MAX fit there,
@@ -49,8 +52,9 @@ struct config {
 /* Called with a sentence for each thing left out (a short secret, a reference that cannot be read …), also by
  * check-config. */
 typedef void config_warn(void *context, struct str sentence);
-/* As secret_read. */
-typedef struct err config_read(struct str reference, struct writer *message, struct str *ret_text);
+/* As secret_reader_read, for a reader of the caller's own. */
+typedef struct err config_read(void *reader, struct str reference, struct writer *message,
+                               struct secret_texts *ret_texts);
 
 /* Reads everything. A file that is wrong is ERR_INPUT and message holds "FILE:LINE: …" and what to do; a secret that
  * cannot be used is a warning, its source answers 503. A keys file that cannot be used fails, one that is absent holds
@@ -60,7 +64,19 @@ struct err config_load(const struct config_overrides *overrides, config_warn *wa
 /* The part of config_load that reads no file: the configuration of a text, without keys. file names the text in
  * messages (NULL: there is no file, and text is empty). read gives the secrets. */
 struct err config_parse(struct str text, const char *file, const struct config_overrides *overrides, config_read *read,
-                        config_warn *warn, void *context, struct writer *message, struct config **ret_config) MUST_USE;
+                        void *reader, config_warn *warn, void *context, struct writer *message,
+                        struct config **ret_config) MUST_USE;
+
+/* What a function knows without its secret. */
+struct config_function {
+    const char *store, *environment, *processed_by;
+    bool require_api_key;
+};
+/* The configuration of a function, from the JSON of its secret: {"api_key": TEXT or LIST, "sources": {NAME:
+ * {"provider": TEXT, "secrets": LIST, SETTING: TEXT …}}}, without keys. STR_NONE: it could not be read. ERR_INPUT where
+ * it is not of this form; message never repeats what it holds. A source that is wrong is a warning, and answers 503. */
+struct err config_from_secret(struct str json, const struct config_function *function, config_warn *warn, void *context,
+                              struct writer *message, struct config **ret_config) MUST_USE;
 /* The same configuration with the keys file read again (what the server does when that file changed): neither the
  * configuration file nor any secret is looked at. The new one holds the old one, and may outlive the caller's own hold
  * of it. */

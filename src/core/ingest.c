@@ -14,7 +14,10 @@ struct ingest_route ingest_find(const struct config *config, const struct http_r
     else if (str_starts(request->path, hooks)) {
         struct str name = str_from_index(request->path, hooks.len);
         /* "default" has one door only, its own. */
-        if (config_is_source_name(name)) source = config_source(config, name);
+        bool is_name = config_is_source_name(name);
+        if (is_name) source = config_source(config, name);
+        if (is_name && source == NULL && config->sources_unknown)
+            return (struct ingest_route){VERDICT_UNAVAILABLE, NULL};
     }
     if (source == NULL) return (struct ingest_route){VERDICT_NOT_FOUND, NULL};
     /* Methods are case-sensitive (RFC 9110 §9.1). */
@@ -27,13 +30,21 @@ struct ingest_route ingest_find(const struct config *config, const struct http_r
 static enum verdict api_key_check(const struct config *config, const struct http_request *request,
                                   struct str *ret_reason) {
     if (!config->require_api_key) return VERDICT_ACCEPT;
-    if (config->api_key.fault != NULL || config->api_key.text.ptr == NULL) {
+    uint32_t usable = 0;
+    bool equal = false;
+    struct str sent;
+    uint32_t count = request_header(request, STR("x-api-key"), &sent);
+    for (uint32_t i = 0; i < config->api_key_count; i++) {
+        const struct secret *key = &config->api_keys[i];
+        if (key->fault != NULL || key->text.ptr == NULL) continue;
+        usable++;
+        if (count == 1 && digest_secret_equal(key->text, sent)) equal = true; /* all are looked at, in the same time */
+    }
+    if (usable == 0) {
         *ret_reason = STR("x-api-key is required, but its secret cannot be used");
         return VERDICT_UNAVAILABLE;
     }
-    struct str sent;
-    uint32_t count = request_header(request, STR("x-api-key"), &sent);
-    if (count == 1 && digest_secret_equal(config->api_key.text, sent)) return VERDICT_ACCEPT;
+    if (equal) return VERDICT_ACCEPT;
     *ret_reason = count == 0 ? STR("x-api-key is missing") : STR("x-api-key is wrong");
     return count == 0 ? VERDICT_MISSING_HEADER : VERDICT_BAD_SIGNATURE;
 }

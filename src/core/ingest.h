@@ -18,8 +18,8 @@ enum door {
 
 /* Who answers: by the raw path alone, before there is a body. */
 struct ingest_route {
-    enum verdict verdict;        /* ACCEPT, NOT_FOUND or METHOD_NOT_ALLOWED */
-    const struct source *source; /* NULL where NOT_FOUND */
+    enum verdict verdict;        /* ACCEPT, NOT_FOUND, METHOD_NOT_ALLOWED, UNAVAILABLE (the sources are not known) */
+    const struct source *source; /* NULL where NOT_FOUND or UNAVAILABLE */
 };
 struct ingest_route ingest_find(const struct config *config, const struct http_request *request);
 

@@ -30,7 +30,8 @@ static void note(void *context, struct str sentence) {
 }
 
 /* The secrets of these tests: each holds the canary but where it must be short. */
-static struct err read_stub(struct str reference, struct writer *why, struct str *ret_text) {
+static struct err read_stub(void *reader, struct str reference, struct writer *why, struct secret_texts *ret_texts) {
+    assert_null(reader);
     static const struct {
         const char *reference, *text;
     } secrets[] = {
@@ -48,10 +49,10 @@ static struct err read_stub(struct str reference, struct writer *why, struct str
         char *copy = os_secret_alloc(size);
         assert_non_null(copy);
         memcpy(copy, secrets[i].text, size);
-        *ret_text = str_make(copy, size);
+        *ret_texts = (struct secret_texts){.texts = {str_make(copy, size)}, .count = 1};
         return err_ok();
     }
-    if (!secret_is_reference(reference)) return secret_read(reference, why, ret_text);
+    if (!secret_is_reference(reference)) return secret_read(reference, why, &ret_texts->texts[0]);
     writer_escaped(why, reference);
     writer_put(why, STR(": it is nowhere"));
     return err_make(ERR_ABSENT, 0, "read the secret");
@@ -59,7 +60,8 @@ static struct err read_stub(struct str reference, struct writer *why, struct str
 
 static struct err parse_with(struct str text, const struct config_overrides *overrides, struct config **ret_config) {
     message.len = warnings.len = 0;
-    struct err result = config_parse(text, "my.conf", overrides, read_stub, note, &warnings, &message, ret_config);
+    struct err result =
+        config_parse(text, "my.conf", overrides, read_stub, NULL, note, &warnings, &message, ret_config);
     (void)writer_cstr(&message); /* read in place */
     (void)writer_cstr(&warnings);
     assert_false(message.overflow);
@@ -128,8 +130,9 @@ static void test_sample(void **state) {
     assert_string_equal(config->iam_region, "eu-west-1");
     assert_string_equal(config->iam_service, "execute-api");
     assert_true(config->require_api_key);
-    assert_null(config->api_key.fault);
-    assert_true(str_eq(config->api_key.text, STR("canary78")));
+    assert_int_equal(config->api_key_count, 1);
+    assert_null(config->api_keys[0].fault);
+    assert_true(str_eq(config->api_keys[0].text, STR("canary78")));
     assert_int_equal(config->limits.body_size_max, 2048);
     assert_true(config->limits.body_budget_size == 68719476736);
     assert_int_equal(config->limits.io_threads, 3);
@@ -178,8 +181,8 @@ static void test_defaults(void **state) {
         assert_string_equal(config->iam_region, "us-east-1");
         assert_string_equal(config->iam_service, "lambda");
         assert_false(config->require_api_key);
-        assert_non_null(config->api_key.fault);
-        assert_null(config->api_key.text.ptr);
+        assert_int_equal(config->api_key_count, 0);
+        assert_false(config->sources_unknown);
         assert_int_equal(config->limits.body_size_max, BODY_SIZE_MAX);
         assert_int_equal(config->limits.body_budget_size, BODY_BUDGET_SIZE);
         assert_int_equal(config->limits.mailbox_events_max, MAILBOX_EVENTS_MAX);
@@ -217,7 +220,11 @@ static const struct {
     {"source s {\n\n provider = hub\n }", "my.conf:3: provider: there is no provider 'hub'; did you mean hub-sha256?"},
     {"source s { provider = \"\" }", "my.conf:1: provider: there is no provider"},
     {"store = sqllite", "my.conf:1: store: there is no store 'sqllite'; did you mean sqlite?"},
-    {"store = \"dynamodb:table\"", "my.conf:1: store: DynamoDB is not in this version; use sqlite"},
+    {"store = \"dynamodb:ab\"", "my.conf:1: store: a table's name is 3 to 255 letters, digits, '_', '-' and '.'"},
+    {"store = \"dynamodb:a/b/c\"", "my.conf:1: store: a table's name is 3 to 255 letters, digits, '_', '-' and '.'"},
+    {"store = \"dynamodb:\"", "my.conf:1: store: a table's name is 3 to 255 letters, digits, '_', '-' and '.'"},
+    {"store = \"dynamodb:table\"\nlimits { body_size_max = 2097153 }",
+     "my.conf:2: body_size_max: a body is at most 2097152 bytes where the store is dynamodb"},
     /* libconfuse's paths to options elsewhere. */
     {STRIPE "source|provider = x", "my.conf:2: there is no option this"},
     {STRIPE "\"source=stripe|provider\" = x", "my.conf:2: there is no option this"},
@@ -297,7 +304,8 @@ static const struct {
     {"source s { provider = stripe\n public_key = \"env:PEM\" }", "my.conf:1: source: "},
     /* Secrets. */
     {"source s { provider = stripe\n secrets = { \"env:GOOD\",\n\"whsec_" CANARY "\" } }",
-     "my.conf:3: secrets: a secret is named by a reference: file:PATH or env:NAME, never written here"},
+     "my.conf:3: secrets: a secret is named by a reference: file:PATH, env:NAME or aws:NAME-OR-ARN, never written "
+     "here"},
     {"source s { provider = stripe secrets = { " CANARY " } }", "my.conf:1: secrets: a secret is named by a reference"},
     {"source s { provider = stripe secrets = { \"env:GOOD\" " CANARY " } }", "my.conf:1: this does not fit here"},
     {"source s { provider = stripe secrets = \"env:GOOD\" " CANARY "-1 }",
@@ -460,8 +468,8 @@ static void test_warnings(void **state) {
     assert_null(config_source(config, STR("stripe"))->secrets[0].fault);
     config_release(config);
     /* Nobody need listen. */
-    assert_false(err_is(
-        config_parse(STR("source s { provider = stripe }"), "f", &NONE, read_stub, NULL, NULL, &message, &config)));
+    assert_false(err_is(config_parse(STR("source s { provider = stripe }"), "f", &NONE, read_stub, NULL, NULL, NULL,
+                                     &message, &config)));
     config_release(config);
 }
 
@@ -489,7 +497,7 @@ static void test_overrides(void **state) {
         {{.data = ""}, "data: this names no folder"},
         {{.store = "mysql"}, "store: there is no store 'mysql'"},
         {{.store = "memry"}, "store: there is no store 'memry'; did you mean memory?"},
-        {{.store = "dynamodb:t"}, "store: DynamoDB is not in this version"},
+        {{.store = "dynamodb:t"}, "store: a table's name is 3 to 255 letters"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(parse_with(str_from(SAMPLE), &wrong[i].overrides, &config).kind, ERR_INPUT);
@@ -773,7 +781,7 @@ static void test_keys(void **state) {
     assert_string_equal(second->listen, "127.0.0.1:9080");
     assert_string_equal(second->tls_key, "/tls/key.pem");
     assert_true(str_eq(config_source(second, STR("stripe"))->secrets[1].text, STR(CANARY)));
-    assert_true(str_eq(second->api_key.text, STR(CANARY)));
+    assert_true(str_eq(second->api_keys[0].text, STR(CANARY)));
 
     assert_int_equal(unlink("data/keys"), 0);
     assert_false(err_is(config_reload_keys(second, &message, &third)));

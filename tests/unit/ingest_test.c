@@ -318,7 +318,8 @@ static void api_keys(void **state) {
             print_message("case %zu\n", i);
             arena_reset(&arena);
             config.require_api_key = cases[i].required;
-            config.api_key = (struct secret){cases[i].none ? STR_NONE : STR(SECRET), cases[i].fault};
+            config.api_keys[0] = (struct secret){cases[i].none ? STR_NONE : STR(SECRET), cases[i].fault};
+            config.api_key_count = 1;
             ask_for("POST", "/", str_from(cases[i].body));
             for (int k = 0; k < 2 && cases[i].sent[k] != NULL; k++)
                 header(k == 0 ? "X-Api-Key" : "x-api-key", cases[i].sent[k]);
@@ -333,7 +334,8 @@ static void api_keys(void **state) {
             }
         }
     config.require_api_key = true; /* of POST / only */
-    config.api_key = (struct secret){STR(SECRET), NULL};
+    config.api_keys[0] = (struct secret){STR(SECRET), NULL};
+    config.api_key_count = 1;
     ask_for("POST", "/hooks/batch", STR("{\"events\":[{\"id\":\"1\"}]}"));
     assert_word(ask(DOOR_SERVER), VERDICT_ACCEPT);
 }

@@ -107,7 +107,8 @@ static void test_refused(void **state) {
         enum err_kind kind;
         const char *sentence;
     } cases[] = {
-        {STR(""), ERR_INPUT, "a secret is named by a reference: file:PATH or env:NAME, never written here"},
+        {STR(""), ERR_INPUT,
+         "a secret is named by a reference: file:PATH, env:NAME or aws:NAME-OR-ARN, never written here"},
         {STR(CANARY), ERR_INPUT, "never written here"},
         {STR("whsec_" CANARY), ERR_INPUT, "never written here"},
         {STR("FILE:" CANARY), ERR_INPUT, "never written here"},
@@ -131,8 +132,9 @@ static void test_refused(void **state) {
         {STR("env:A\0B"), ERR_INPUT, "no name of a variable"},
         {STR("env:PAYHOOK_TEST_MISSING"), ERR_ABSENT, "env:PAYHOOK_TEST_MISSING: the environment has no such variable"},
         {STR("env:PAYHOOK_TEST_EMPTY"), ERR_INPUT, "it is empty"},
-        {STR("aws:x#/sources"), ERR_INPUT,
-         "aws: references need AWS access, which this version does not have; use file: or env:"},
+        {STR("aws:"), ERR_INPUT, "aws:: this names no secret"},
+        {STR("aws:#/sources"), ERR_INPUT, "this names no secret"},
+        {STR("aws:a\nb"), ERR_INPUT, "this names no secret"},
     };
     write_secret(STR(CANARY), 0600);
     assert_int_equal(mkdir("folder", 0700), 0);

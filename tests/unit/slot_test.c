@@ -17,8 +17,9 @@ static struct pools pools;
 static struct body_budget budget;
 static struct config *config;
 
-static struct err no_secret(struct str reference, struct writer *message, struct str *ret_text) {
-    (void)reference, (void)ret_text;
+static struct err no_secret(void *reader, struct str reference, struct writer *message,
+                            struct secret_texts *ret_texts) {
+    (void)reader, (void)reference, (void)ret_texts;
     writer_put(message, STR("it is nowhere"));
     return err_make(ERR_ABSENT, 0, "read the secret");
 }
@@ -36,7 +37,8 @@ static int each_begin(void **state) {
     pools = (struct pools){0};
     budget.size = SIZE_MAX / 2;
     atomic_init(&budget.used, 0);
-    return err_is(config_parse(STR(""), NULL, &overrides, no_secret, no_warning, NULL, &message, &config)) ? -1 : 0;
+    return err_is(config_parse(STR(""), NULL, &overrides, no_secret, NULL, no_warning, NULL, &message, &config)) ? -1
+                                                                                                                 : 0;
 }
 
 static int each_end(void **state) {
