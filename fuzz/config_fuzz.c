@@ -14,8 +14,10 @@ static char canary[24];
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Half of the references are good. */
-static struct err read_stub(struct str reference, struct writer *message, struct str *ret_text) {
-    if (!secret_is_reference(reference)) return secret_read(reference, message, ret_text);
+static struct err read_stub(void *reader, struct str reference, struct writer *message,
+                            struct secret_texts *ret_texts) {
+    (void)reader; /* there is none */
+    if (!secret_is_reference(reference)) return secret_read(reference, message, &ret_texts->texts[0]);
     if (reference.len % 2 != 0) {
         writer_put(message, STR("it is nowhere"));
         return err_make(ERR_ABSENT, 0, "read the secret");
@@ -24,7 +26,7 @@ static struct err read_stub(struct str reference, struct writer *message, struct
     char *copy = os_secret_alloc(secret.len);
     check(copy != NULL);
     memcpy(copy, secret.ptr, secret.len);
-    *ret_text = str_make(copy, secret.len);
+    *ret_texts = (struct secret_texts){.texts = {str_make(copy, secret.len)}, .count = 1};
     return err_ok();
 }
 
@@ -49,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char memory[65536];
     struct writer message = writer_make(memory, sizeof memory);
     struct config *config = NULL;
-    struct err result = config_parse(text, "f", &overrides, read_stub, note, NULL, &message, &config);
+    struct err result = config_parse(text, "f", &overrides, read_stub, NULL, note, NULL, &message, &config);
     if (err_is(result)) {
         check(result.kind == ERR_INPUT);
         check(config == NULL);

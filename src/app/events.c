@@ -6,7 +6,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { FOLLOW_PAUSE_US = 300000 };
+enum {
+    FOLLOW_PAUSE_US = 300000,
+    SCAN_EVENTS = 1000, /* the newest of a table, where no --limit says how many */
+};
 
 struct listing {
     bool json, with_payload;
@@ -89,11 +92,21 @@ int command_events(const struct options *options) {
     struct store *store;
     int code = EXIT_DONE;
     if (!open_for_reading(options, &store, &code)) return code;
+    if (!store_has_one_order(store)) {
+        if (option_set(options, OPTION_FOLLOW)) {
+            store_close(store);
+            return complain(EXIT_USAGE, "this store has no order of all events that could be followed");
+        }
+        if (limit == NULL) filter.limit = SCAN_EVENTS;
+        fprintf(stderr, "payhook: reading the whole table for the newest %llu events, in the order of their times\n",
+                (unsigned long long)filter.limit);
+    }
     struct listing listing = {.json = option_set(options, OPTION_JSON), .with_payload = filter.with_payload};
     struct err failure = store_events(store, &filter, list_event, &listing);
     if (!err_is(failure) && option_set(options, OPTION_FOLLOW)) failure = follow(store, &filter, &listing);
+    if (err_is(failure)) code = complain_reading(store, failure);
     store_close(store);
-    if (err_is(failure)) return complain(EXIT_FAILED, "cannot %s: %s", failure.where, err_kind_text(failure.kind));
+    if (code != EXIT_DONE) return code;
     if (listing.damaged > 0)
         return complain(EXIT_FAILED, "%llu payloads are damaged: restore them from a backup",
                         (unsigned long long)listing.damaged);

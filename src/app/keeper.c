@@ -22,20 +22,24 @@ static_assert((int)COMMIT_EVENTS_MAX >= (int)BATCH_EVENTS_MAX, "any request fits
 
 static bool is_final(enum err_kind kind) { return kind == ERR_SYNC || kind == ERR_DAMAGED; }
 
-static void complain(struct keeper *keeper, struct err failure, int64_t *last_us) {
+/* failure ERR_OK: some events of a commit failed, others may not have. */
+static void complain(struct keeper *keeper, struct err failure, struct str complaint) {
     if (is_final(failure.kind)) {
-        keeper->failed = true;
+        if (atomic_exchange(&keeper->failed, true)) return;
         log_format(LOG_ERROR, "the store failed: %s (%s); nothing is acknowledged any more, stopping", failure.where,
                    err_kind_text(failure.kind));
         uint64_t one = 1;
         check(write(keeper->failed_fd, &one, sizeof one) == sizeof one);
         return;
     }
-    int64_t now_us = os_mono_us();
-    if (*last_us != 0 && now_us - *last_us < COMPLAINT_PAUSE_US) return;
-    *last_us = now_us;
-    log_format(LOG_ERROR, "nothing could be stored: %s (%s); answering 503 until it can", failure.where,
-               err_kind_text(failure.kind));
+    long long now_us = os_mono_us(), last_us = atomic_load(&keeper->complained_us);
+    if (last_us != 0 && now_us - last_us < COMPLAINT_PAUSE_US) return;
+    if (!atomic_compare_exchange_strong(&keeper->complained_us, &last_us, now_us)) return; /* another thread did */
+    if (err_is(failure))
+        log_format(LOG_ERROR, "nothing could be stored: %s (%s); answering 503 until it can", failure.where,
+                   err_kind_text(failure.kind));
+    else
+        log_format(LOG_ERROR, "%.*s; answered 503", STR_ARG(complaint));
 }
 
 /* Sends each slot home: one list, and so one wake-up, for each thread. */
@@ -67,43 +71,54 @@ static size_t events_of(struct ingest *const *ingests, size_t count) {
 }
 
 static void *keeper_main(void *context) {
-    struct keeper *keeper = context;
+    const struct keeper_thread *thread = context;
+    struct keeper *keeper = thread->keeper;
+    /* One writer shares its sync with all who wait; of many, each takes what one request brought. */
+    uint64_t weight_max = keeper->thread_count == 1 ? COMMIT_EVENTS_MAX : 1;
     const struct event *events[COMMIT_EVENTS_MAX];
     enum outcome outcomes[COMMIT_EVENTS_MAX];
     struct ingest *ingests[COMMIT_EVENTS_MAX];
     const struct ingest_scratch scratch = {events, outcomes, COMMIT_EVENTS_MAX};
-    int64_t complained_us = 0;
     struct letter *first;
-    while ((first = mailbox_wait(&keeper->mailbox, COMMIT_EVENTS_MAX)) != NULL) {
+    while ((first = mailbox_wait(&keeper->mailbox, weight_max)) != NULL) {
         size_t count = 0;
         for (struct letter *letter = first; letter != NULL; letter = letter->next)
             ingests[count++] = &((struct slot *)(void *)letter)->ingest;
-        if (keeper->failed) {
+        if (atomic_load(&keeper->failed)) {
             for (size_t i = 0; i < count; i++)
                 ingests[i]->verdict = VERDICT_UNAVAILABLE;
         } else {
             int64_t started_us = os_mono_us();
-            struct err result = ingest_commit(keeper->store, ingests, count, &scratch);
+            struct err result = ingest_commit(thread->store, ingests, count, &scratch);
             int64_t ended_us = os_mono_us();
-            metrics_commit(keeper->metrics, events_of(ingests, count), ended_us - started_us);
+            metrics_commit(thread->metrics, events_of(ingests, count), ended_us - started_us);
             atomic_store_explicit(&keeper->last_us, ended_us, memory_order_relaxed);
             atomic_store_explicit(&keeper->trouble, (int)result.kind, memory_order_release);
-            if (err_is(result)) complain(keeper, result, &complained_us);
+            struct str complaint = err_is(result) ? STR("") : store_complaint(thread->store);
+            if (err_is(result) || complaint.len > 0) complain(keeper, result, complaint);
         }
         hand_back(first);
     }
     return NULL;
 }
 
-struct err keeper_start(struct keeper *keeper, struct store *store, uint32_t mailbox_events_max, int failed_fd) {
-    *keeper = (struct keeper){.store = store, .failed_fd = failed_fd, .metrics = metrics_open()};
-    if (keeper->metrics == NULL) return err_make(ERR_MEMORY, ENOMEM, "start the keeper");
+struct err keeper_start(struct keeper *keeper, struct store *const *stores, uint32_t count, uint32_t mailbox_events_max,
+                        int failed_fd) {
+    check(count >= 1);
+    check(count <= KEEPERS_MAX);
+    *keeper = (struct keeper){.thread_count = count, .failed_fd = failed_fd};
     mailbox_init(&keeper->mailbox, mailbox_events_max, -1);
-    int failed = pthread_create(&keeper->thread, NULL, keeper_main, keeper);
-    if (failed == 0) return err_ok();
-    mailbox_done(&keeper->mailbox);
-    metrics_close(keeper->metrics);
-    return err_make(ERR_SYSTEM, failed, "start the keeper");
+    for (uint32_t i = 0; i < count; i++) {
+        struct keeper_thread *thread = &keeper->threads[i];
+        *thread = (struct keeper_thread){.keeper = keeper, .store = stores[i], .metrics = metrics_open()};
+        int failed = thread->metrics == NULL ? ENOMEM : pthread_create(&thread->thread, NULL, keeper_main, thread);
+        if (failed == 0) continue;
+        metrics_close(thread->metrics);
+        keeper->thread_count = i;
+        keeper_stop(keeper);
+        return err_make(ERR_SYSTEM, failed, "start the keeper");
+    }
+    return err_ok();
 }
 
 enum err_kind keeper_trouble(const struct keeper *keeper, int64_t now_us) {
@@ -116,7 +131,9 @@ enum err_kind keeper_trouble(const struct keeper *keeper, int64_t now_us) {
 
 void keeper_stop(struct keeper *keeper) {
     mailbox_close(&keeper->mailbox);
-    check(pthread_join(keeper->thread, NULL) == 0);
+    for (uint32_t i = 0; i < keeper->thread_count; i++) {
+        check(pthread_join(keeper->threads[i].thread, NULL) == 0);
+        metrics_close(keeper->threads[i].metrics);
+    }
     mailbox_done(&keeper->mailbox);
-    metrics_close(keeper->metrics);
 }

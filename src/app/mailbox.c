@@ -98,7 +98,9 @@ struct letter *mailbox_wait(struct mailbox *mailbox, uint64_t weight_max) {
     while (mailbox->first == NULL && !mailbox->closed)
         check(pthread_cond_wait(&mailbox->filled, &mailbox->mutex) == 0);
     struct letter *first = detach(mailbox, weight_max);
+    bool more = mailbox->first != NULL;
     check(pthread_mutex_unlock(&mailbox->mutex) == 0);
+    if (more) check(pthread_cond_signal(&mailbox->filled) == 0); /* whoever else waits takes of the rest */
     return first;
 }
 

@@ -33,7 +33,7 @@ bool mailbox_put(struct mailbox *mailbox, struct letter *letter);
 void mailbox_put_list(struct mailbox *mailbox, struct letter *first, struct letter *last);
 /* All that is there up to weight_max (at least one letter), linked by next; NULL where there is none. */
 struct letter *mailbox_take(struct mailbox *mailbox, uint64_t weight_max);
-/* The same, but waits; NULL only when closed and empty. */
+/* The same, but waits; NULL only when closed and empty. Many threads may wait. */
 struct letter *mailbox_wait(struct mailbox *mailbox, uint64_t weight_max);
 /* What is in it now. */
 uint64_t mailbox_weight(struct mailbox *mailbox);

@@ -41,10 +41,10 @@ static const struct command commands[] = {
     },
     {
         .name = "send", .run = command_send, .arguments = "URL",
-        .help = "Sends one webhook, signed with a key pair (--key) or as a provider does (--as), and prints the reply.",
+        .help = "Sends one webhook, signed with a key pair (--key), AWS credentials (--profile) or as a provider does (--as), and prints the reply.",
         .example = "send --transaction test-123 --key run-data/first-key.curl http://127.0.0.1:8080/",
         .words_min = 1, .words_max = 1,
-        .options = {OPTION_BODY, OPTION_TRANSACTION, OPTION_AS, OPTION_SECRET, OPTION_SET, OPTION_KEY, OPTION_HEADER, COMMON}, .option_count = 10,
+        .options = {OPTION_BODY, OPTION_TRANSACTION, OPTION_AS, OPTION_SECRET, OPTION_SET, OPTION_KEY, OPTION_PROFILE, OPTION_HEADER, COMMON}, .option_count = 11,
     },
     {
         .name = "key", .run = command_key, .arguments = "add|list|remove [NAME]",
@@ -56,6 +56,12 @@ static const struct command commands[] = {
         .name = "check-config", .run = command_check_config, .arguments = "",
         .help = "Reads the configuration and every secret it names, and says what a server would make of them.",
         .example = "check-config --config /etc/payhook/payhook.conf",
+        .options = {COMMON}, .option_count = 3,
+    },
+    {
+        .name = "lambda", .run = command_lambda, .arguments = "",
+        .help = "Serves webhooks as an AWS Lambda function; Lambda runs it, also as a program called bootstrap.",
+        .example = "lambda --store dynamodb:envmig-transactions-dev",
         .options = {COMMON}, .option_count = 3,
     },
     {
@@ -81,9 +87,19 @@ static void usage(FILE *out) {
     fprintf(out, "\npayhook COMMAND --help shows its options and an example.\n");
 }
 
+/* Lambda runs a file of this name, and gives it no arguments. */
+static bool is_bootstrap(const char *program) {
+    const char *slash = strrchr(program, '/');
+    return strcmp(slash != NULL ? slash + 1 : program, "bootstrap") == 0;
+}
+
 int main(int argc, char **argv) {
     (void)umask(077); /* whatever is made here is the operator's alone */
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) return complain(EXIT_FAILED, "signals cannot be set up");
+    if (argc == 1 && is_bootstrap(argv[0])) {
+        const struct options options = {.program = argv[0]};
+        return command_lambda(&options);
+    }
     if (argc < 2) {
         usage(stderr);
         return EXIT_USAGE;

@@ -108,7 +108,8 @@ static const struct bounds BATCH = {"payhook_batch_events",
                                      {256, "256"},
                                      {512, "512"},
                                      {1024, "1024"}}};
-static const struct bounds *const HISTOGRAMS[] = {&REQUEST, &COMMIT, &BATCH};
+enum { HISTOGRAM_COUNT = 3 };
+static const struct bounds *const HISTOGRAMS[HISTOGRAM_COUNT] = {&REQUEST, &COMMIT, &BATCH};
 
 /* ---- counting ---- */
 
@@ -213,7 +214,7 @@ static bool add_all(struct metrics *total, const struct metrics_view *view, size
     for (size_t i = 0; i < view->part_count; i++) {
         const struct metrics *part = view->parts[i];
         if (!add_rows(total, part, row_count)) return false;
-        for (size_t k = 0; k < sizeof HISTOGRAMS / sizeof *HISTOGRAMS; k++) {
+        for (size_t k = 0; k < HISTOGRAM_COUNT; k++) {
             struct histogram *to = (struct histogram *)(void *)((char *)total + HISTOGRAMS[k]->offset);
             const struct histogram *from =
                 (const struct histogram *)(const void *)((const char *)part + HISTOGRAMS[k]->offset);
@@ -290,7 +291,7 @@ static void put_all(struct writer *w, const struct metrics *total, const struct 
     put_head(w, "payhook_clock_suspect_seconds", "gauge",
              "By how much our clock is probably wrong, by the events of a source; 0 where nothing says so.");
     put_clock(w, total, view->clock);
-    for (size_t i = 0; i < sizeof HISTOGRAMS / sizeof *HISTOGRAMS; i++)
+    for (size_t i = 0; i < HISTOGRAM_COUNT; i++)
         put_histogram(w, total, HISTOGRAMS[i]);
     put_head(w, "payhook_mailbox_depth", "gauge", "Events that wait for the store.");
     writer_put(w, STR("payhook_mailbox_depth"));

@@ -24,7 +24,7 @@
     X(LIMIT,      0,   "limit",      "N",         "at most the newest N")                                       \
     X(FOLLOW,     0,   "follow",     NULL,        "wait for more, until interrupted")                           \
     X(PROVIDER,   0,   "provider",   "NAME",      "whose webhook it is")                                        \
-    X(SECRET,     0,   "secret",     "REF",       "file:PATH or env:NAME; may repeat")                          \
+    X(SECRET,     0,   "secret",     "REF",       "file:PATH, env:NAME or aws:NAME; may repeat")                          \
     X(SET,        0,   "set",        "KEY=VALUE", "a setting of the source; may repeat")                        \
     X(NOW,        0,   "now",        "SECONDS",   "the time to judge by (default: the present)")                \
     X(SHORT,      0,   "allow-short-secret", NULL, "accept secrets shorter than the server would")              \
@@ -34,6 +34,7 @@
     X(BINARY,     0,   "data-binary", "@FILE|TEXT", "the same as -d")                                           \
     X(TRANSACTION, 0,  "transaction", "ID",       "send {\"transactionId\":\"ID\"}")                            \
     X(AS,         0,   "as",         "PROVIDER",  "sign as this provider does")                                 \
+    X(PROFILE,    0,   "profile",    "NAME",      "sign with the AWS credentials of this profile")              \
     X(KEY,        0,   "key",        "FILE",      "sign with this key pair (ACCESS_KEY_ID:SECRET, or DATA/first-key.curl)")
 // clang-format on
 
@@ -95,6 +96,7 @@ int command_verify(const struct options *options);
 int command_send(const struct options *options);
 int command_key(const struct options *options);
 int command_check_config(const struct options *options);
+int command_lambda(const struct options *options);
 int command_check_store(const struct options *options);
 int command_version(const struct options *options);
 

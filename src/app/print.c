@@ -147,6 +147,21 @@ static void ignore(void *context, struct str sentence) {
     (void)context, (void)sentence; /* secrets are not needed to read */
 }
 
+static void name_sources(struct store *store, const struct config *config) {
+    struct str *names = calloc(config->source_count + 1, sizeof *names);
+    check(names != NULL);
+    for (uint32_t i = 0; i < config->source_count; i++)
+        names[i] = config->sources[i].name;
+    store_name_sources(store, names, config->source_count);
+    free(names);
+}
+
+int complain_reading(const struct store *store, struct err failure) {
+    struct str complaint = store_complaint(store);
+    return complain(EXIT_FAILED, "cannot %s: %.*s", failure.where,
+                    STR_ARG(complaint.len > 0 ? complaint : str_from(err_kind_text(failure.kind))));
+}
+
 bool open_for_reading(const struct options *options, struct store **ret_store, int *ret_code) {
     char text[1024];
     struct writer message = writer_make(text, sizeof text);
@@ -157,6 +172,7 @@ bool open_for_reading(const struct options *options, struct store **ret_store, i
         return false;
     }
     struct err opened = store_open(config->store, config->data, STORE_READ, &message, ret_store);
+    if (!err_is(opened)) name_sources(*ret_store, config);
     config_release(config);
     if (err_is(opened)) *ret_code = complain(EXIT_FAILED, "%s", writer_cstr(&message));
     return !err_is(opened);

@@ -22,5 +22,7 @@ void print_event_text(FILE *out, const struct event_record *record, bool with_pa
 
 /* Opens the configured store for reading. Else a sentence goes to stderr and the exit code comes back in ret_code. */
 bool open_for_reading(const struct options *options, struct store **ret_store, int *ret_code);
+/* Says why a reading failed, and gives EXIT_FAILED. */
+int complain_reading(const struct store *store, struct err failure);
 
 #endif

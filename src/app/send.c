@@ -1,43 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* payhook send: one webhook, signed as IAM (a key pair) or as a provider, to see that an endpoint works. Prints what
- * came back as curl -i would. */
+/* payhook send: one webhook, signed as IAM (a key pair of ours, or AWS credentials) or as a provider, to see that an
+ * endpoint works. Prints what came back as curl -i would. */
 #include "app/captured.h"
 #include "app/print.h"
 #include "base/os.h"
 #include "codec/sigv4.h"
 #include "codec/text.h"
-#include "net/client.h"
+#include "net/aws.h"
+#include "net/url.h"
 #include "provider/sign.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
-enum { ANSWER_TIMEOUT_S = 30 };
+enum { CONNECT_MS = 10000, ANSWER_MS = 30000 };
 
 static bool add(struct http_request *request, struct str name, struct str value) {
     if (request->header_count == HTTP_HEADERS_MAX) return false;
     request->headers[request->header_count++] = (struct http_header){name, value};
     return true;
-}
-
-/* "127.0.0.1:8080", "[::1]:8080", "localhost": so far no names are looked up. */
-static bool read_authority(struct str authority, char *ret_address, size_t size, uint16_t *ret_port) {
-    struct str host = authority, port = STR("80"), before;
-    unsigned char ignored[16];
-    if (authority.len > 0 && authority.ptr[0] == '[') {
-        if (!str_cut(str_from_index(authority, 1), ']', &host, &before)) return false;
-        if (before.len > 0 && before.ptr[0] != ':') return false;
-        if (before.len > 0) port = str_from_index(before, 1);
-    } else if (str_cut(authority, ':', &before, &port)) {
-        host = before;
-    }
-    uint64_t number;
-    if (host.len >= size || !str_u64(port, 65535, &number) || number == 0) return false;
-    if (str_eq_nocase(host, STR("localhost"))) host = STR("127.0.0.1");
-    memcpy(ret_address, host.ptr, host.len);
-    ret_address[host.len] = '\0';
-    *ret_port = (uint16_t)number;
-    return inet_pton(AF_INET, ret_address, ignored) == 1 || inet_pton(AF_INET6, ret_address, ignored) == 1;
 }
 
 static void ignore(void *context, struct str sentence) {
@@ -93,25 +73,67 @@ static bool sign_as(const char *provider, const struct options *options, struct 
     return good;
 }
 
+/* A function URL's host, "ID.lambda-url.REGION.on.aws", says its region; else ptr is NULL. */
+static struct str region_of(struct str host) {
+    struct str id, rest, region;
+    if (!str_cut(host, '.', &id, &rest) || !str_starts(rest, STR("lambda-url."))) return STR_NONE;
+    return str_cut(str_from_index(rest, 11), '.', &region, &rest) ? region : STR_NONE;
+}
+
+static bool sign_with_aws(const char *profile, struct captured *captured, struct arena *arena, int *ret_code) {
+    char text[1024];
+    struct writer message = writer_make(text, sizeof text);
+    struct aws *aws = NULL;
+    struct err failure = aws_open(&(const struct aws_options){.profile = profile}, &message, &aws);
+    if (!err_is(failure))
+        failure = aws_sign(aws, STR("lambda"), region_of(captured->authority), &captured->request, arena, &message);
+    aws_close(aws);
+    if (err_is(failure)) *ret_code = complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    return !err_is(failure);
+}
+
+static bool is_in_environment(const char *name) {
+    const char *value = getenv(name);
+    return value != NULL && *value != '\0';
+}
+
+/* Whether somebody meant AWS credentials to be used, so that nobody's machine is asked for its role by surprise. */
+static bool has_aws(void) {
+    return is_in_environment("AWS_ACCESS_KEY_ID") || is_in_environment("AWS_PROFILE") ||
+           is_in_environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
+           is_in_environment("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+}
+
+static int print_response(const struct client_response *response) {
+    printf("%d\n", response->status);
+    for (uint32_t i = 0; i < response->header_count; i++) {
+        print_safe(stdout, response->headers[i].name);
+        (void)fputs(": ", stdout);
+        print_safe(stdout, response->headers[i].value);
+        (void)fputc('\n', stdout);
+    }
+    (void)fputc('\n', stdout);
+    print_safe(stdout, response->body);
+    (void)fputc('\n', stdout);
+    return response->status >= 200 && response->status < 300 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static int exchange(const struct captured *captured) {
-    char address[64];
-    uint16_t port;
-    if (captured->is_https || !read_authority(captured->authority, address, sizeof address, &port))
-        return complain(EXIT_USAGE, "send speaks http:// to a literal address or localhost, not to %.*s%.*s",
-                        captured->is_https ? 8 : 7, captured->is_https ? "https://" : "http://",
-                        STR_ARG(captured->authority));
-    struct client_response response;
-    struct err failure = client_exchange(address, port, &captured->request, ANSWER_TIMEOUT_S, &response);
-    if (err_is(failure))
-        return complain(EXIT_FAILED, "cannot %s at %s port %u: %s", failure.where, address, (unsigned)port,
-                        err_kind_text(failure.kind));
-    printf("%d\n", response.status);
-    print_safe(stdout, response.headers);
-    (void)fputc('\n', stdout);
-    print_safe(stdout, response.body);
-    (void)fputc('\n', stdout);
-    int code = response.status >= 200 && response.status < 300 ? EXIT_DONE : EXIT_FAILED;
-    client_response_done(&response);
+    char text[256];
+    struct writer message = writer_make(text, sizeof text);
+    struct client_target target;
+    struct client *client;
+    if (!url_authority_read(captured->authority, captured->is_https, &target))
+        return complain(EXIT_USAGE, "\"%.*s\" is no host, and no host with a port", STR_ARG(captured->authority));
+    if (err_is(client_open(&message, &client))) return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    const struct client_response *response;
+    struct err failure = client_exchange(
+        client, &target, &captured->request,
+        (struct client_timeouts){.connect_ms = CONNECT_MS, .whole_ms = ANSWER_MS, .once = true}, &response);
+    int code = err_is(failure) ? complain(EXIT_FAILED, "cannot %s at %.*s port %u: %s", failure.where,
+                                          STR_ARG(target.host), (unsigned)target.port, err_kind_text(failure.kind))
+                               : print_response(response);
+    client_close(client);
     return code;
 }
 
@@ -150,8 +172,11 @@ static bool set_body(const char *transaction, struct captured *captured, struct 
 
 int command_send(const struct options *options) {
     const char *as = option_value(options, OPTION_AS), *key = option_value(options, OPTION_KEY);
-    if ((as == NULL) == (key == NULL))
-        return complain(EXIT_USAGE, "send signs with --key FILE, or --as PROVIDER with --secret");
+    const char *profile = option_value(options, OPTION_PROFILE);
+    if ((as != NULL) + (key != NULL) + (profile != NULL) > 1 ||
+        (as == NULL && key == NULL && profile == NULL && !has_aws()))
+        return complain(EXIT_USAGE, "send signs with --key FILE, with --as PROVIDER and --secret, or with AWS "
+                                    "credentials: --profile NAME, or those of the environment");
     struct captured captured;
     int code;
     if (!captured_read(options, &captured, &code)) return code;
@@ -159,8 +184,9 @@ int command_send(const struct options *options) {
     check(memory != NULL);
     struct arena arena = arena_make(memory, REQUEST_ARENA_SIZE);
     bool ready = set_body(option_value(options, OPTION_TRANSACTION), &captured, &arena, &code) &&
-                 (key != NULL ? sign_with_key(key, options, &captured, &arena, &code)
-                              : sign_as(as, options, &captured, &arena, &code));
+                 (key != NULL  ? sign_with_key(key, options, &captured, &arena, &code)
+                  : as != NULL ? sign_as(as, options, &captured, &arena, &code)
+                               : sign_with_aws(profile, &captured, &arena, &code));
     if (ready) code = exchange(&captured);
     os_wipe(memory, REQUEST_ARENA_SIZE);
     free(memory);

@@ -2,7 +2,7 @@
 /* payhook serve: sets the parts up, watches signals and the keys file, and takes them down in the order that loses
  * nothing: accept no more, answer what is in flight, stop the keeper, close the store.
  *
- * Threads: this one (signals, configuration), the I/O threads, the keeper. This thread alone loads configurations; it
+ * Threads: this one (signals, configuration), the I/O threads, the keeper's. This thread alone loads configurations; it
  * hands each new one to every I/O thread. */
 #include "app/admin.h"
 #include "app/keeper.h"
@@ -34,7 +34,8 @@ struct server {
     struct config *config;
     struct tls *tls; /* what config names, or NULL */
     struct admin *admin;
-    struct store *store;
+    struct store *stores[KEEPERS_MAX]; /* one, or handles for as many keepers as the kind allows */
+    uint32_t store_count;
     struct keeper keeper;
     struct io_shared shared;
     struct io_thread *threads[IO_THREADS_MAX];
@@ -214,11 +215,12 @@ static bool is_ready(void *context, struct writer *why) {
 
 static struct str current_metrics(void *context) {
     struct server *server = context;
-    const struct metrics *parts[IO_THREADS_MAX + 1];
+    const struct metrics *parts[IO_THREADS_MAX + KEEPERS_MAX];
     size_t count = 0;
     for (uint32_t i = 0; i < server->thread_count; i++)
         parts[count++] = io_thread_metrics(server->threads[i]);
-    parts[count++] = server->keeper.metrics;
+    for (uint32_t i = 0; i < server->keeper.thread_count; i++)
+        parts[count++] = server->keeper.threads[i].metrics;
     return metrics_text(&(struct metrics_view){
         .parts = parts,
         .part_count = count,
@@ -351,8 +353,14 @@ static int set_up_store(struct server *server) {
     if (err_is(locked)) return complain(EXIT_FAILED, "cannot lock %s: %s", data, strerror(locked.sys));
     char text[1024];
     struct writer message = writer_make(text, sizeof text);
-    struct err opened = store_open(server->config->store, data, STORE_WRITE, &message, &server->store);
-    if (err_is(opened)) return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+    unsigned writers = store_writers_max(server->config->store);
+    check(writers <= KEEPERS_MAX);
+    while (server->store_count < writers) {
+        struct err opened =
+            store_open(server->config->store, data, STORE_WRITE, &message, &server->stores[server->store_count]);
+        if (err_is(opened)) return complain(EXIT_FAILED, "%s", writer_cstr(&message));
+        server->store_count++;
+    }
     return EXIT_DONE;
 }
 
@@ -366,8 +374,8 @@ static struct err start_threads(struct server *server) {
     check(count >= 1);
     check(count <= IO_THREADS_MAX);
     uint32_t share = server->config->limits.connections_max / count;
-    struct err result =
-        keeper_start(&server->keeper, server->store, server->config->limits.mailbox_events_max, server->failed_fd);
+    struct err result = keeper_start(&server->keeper, server->stores, server->store_count,
+                                     server->config->limits.mailbox_events_max, server->failed_fd);
     server->shared.keeper = err_is(result) ? NULL : &server->keeper.mailbox;
     while (!err_is(result) && server->thread_count < count) {
         result = io_thread_start(&server->shared, server->config, server->tls, share > 0 ? share : 1,
@@ -549,7 +557,8 @@ int command_serve(const struct options *options) {
     if (code == EXIT_DONE) close_first_key(server.config->data);
     server.keys_seen = keys_stat(server.config->data);
     if (code == EXIT_DONE) code = listen_and_run(&server, options);
-    if (server.store != NULL) store_close(server.store);
+    while (server.store_count > 0)
+        store_close(server.stores[--server.store_count]);
     if (server.lock_fd >= 0) (void)close(server.lock_fd); /* lets go of the lock */
     notify_close(&server.notify);
     tls_release(server.tls);

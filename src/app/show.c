@@ -41,7 +41,7 @@ static bool show_event(void *context, const struct event_record *record) {
 
 static int timeline(struct store *store, struct shown *shown) {
     struct err failure = store_timeline(store, shown->source, shown->transaction_id, show_event, shown);
-    if (err_is(failure)) return complain(EXIT_FAILED, "cannot %s: %s", failure.where, err_kind_text(failure.kind));
+    if (err_is(failure)) return complain_reading(store, failure);
     if (shown->json && shown->events > 0) (void)fputs("\n]}\n", stdout);
     if (shown->damaged > 0)
         return complain(EXIT_FAILED, "%llu of these payloads are damaged: restore them from a backup",
@@ -85,13 +85,13 @@ static int show(struct store *store, struct shown *shown, struct str word) {
     /* A "/" may also be part of the id itself. */
     struct candidates candidates = {.transaction_id = word};
     struct err failure = store_sources(store, word, each_candidate, &candidates);
-    if (err_is(failure)) return complain(EXIT_FAILED, "cannot %s: %s", failure.where, err_kind_text(failure.kind));
+    if (err_is(failure)) return complain_reading(store, failure);
     if (candidates.count == 0)
         return complain(EXIT_FAILED, "there is no transaction %s here; payhook events lists what there is", word.ptr);
     if (candidates.count > 1) {
         candidates.print = true;
         failure = store_sources(store, word, each_candidate, &candidates);
-        if (err_is(failure)) return complain(EXIT_FAILED, "cannot %s: %s", failure.where, err_kind_text(failure.kind));
+        if (err_is(failure)) return complain_reading(store, failure);
         return complain(EXIT_FAILED, "%llu sources have this transaction: say which",
                         (unsigned long long)candidates.count);
     }

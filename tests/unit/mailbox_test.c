@@ -387,6 +387,44 @@ static void sleepers_are_woken(void **state) {
     }
 }
 
+/* Readers who take one letter each: as many as there are letters come to work, whatever was put in one go. The reader
+ * who has one does not take the next until all have theirs. */
+enum { READERS = 6 };
+static pthread_barrier_t at_work;
+
+static void *take_one(void *context) {
+    *(const struct letter **)context = mailbox_wait(&shared, 1);
+    (void)pthread_barrier_wait(&at_work); /* tells one thread that it is the last, which is nothing to us */
+    return NULL;
+}
+
+static void each_letter_has_its_reader(void **state) {
+    (void)state; /* there is none */
+    for (int round = 0; round < 200; round++) {
+        pthread_t readers[READERS];
+        const struct letter *got[READERS] = {NULL};
+        mailbox_init(&shared, CAPACITY, -1);
+        assert_int_equal(pthread_barrier_init(&at_work, NULL, READERS), 0);
+        for (int i = 0; i < READERS; i++)
+            assert_int_equal(pthread_create(&readers[i], NULL, take_one, &got[i]), 0);
+        for (int i = 0; i < round; i++)
+            (void)sched_yield(); /* only a courtesy */
+        for (int i = 0; i < READERS; i++) {
+            letters[i].letter.weight = 1;
+            assert_true(mailbox_put(&shared, &letters[i].letter));
+        }
+        for (int i = 0; i < READERS; i++) {
+            assert_int_equal(pthread_join(readers[i], NULL), 0);
+            assert_non_null(got[i]);
+            for (int k = 0; k < i; k++)
+                assert_ptr_not_equal(got[i], got[k]);
+        }
+        mailbox_close(&shared);
+        mailbox_done(&shared);
+        assert_int_equal(pthread_barrier_destroy(&at_work), 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_order),
@@ -399,6 +437,7 @@ int main(void) {
         cmocka_unit_test(many_producers_and_one_that_waits),
         cmocka_unit_test(many_producers_and_one_that_is_woken),
         cmocka_unit_test(sleepers_are_woken),
+        cmocka_unit_test(each_letter_has_its_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,8 +15,9 @@ static struct config *config;
 static struct clock_watch watch;
 static struct metrics *parts[3];
 
-static struct err one_secret(struct str reference, struct writer *message, struct str *ret_text) {
-    (void)reference, (void)ret_text;
+static struct err one_secret(void *reader, struct str reference, struct writer *message,
+                             struct secret_texts *ret_texts) {
+    (void)reader, (void)reference, (void)ret_texts;
     writer_put(message, STR("it is nowhere"));
     return err_make(ERR_ABSENT, 0, "read the secret");
 }
@@ -28,7 +29,7 @@ static struct config *config_of(const char *text) {
     struct writer message = writer_make(memory, sizeof memory);
     const struct config_overrides overrides = {.data = "/nowhere"};
     struct config *made;
-    if (err_is(config_parse(str_from(text), "my.conf", &overrides, one_secret, ignore, NULL, &message, &made)))
+    if (err_is(config_parse(str_from(text), "my.conf", &overrides, one_secret, NULL, ignore, NULL, &message, &made)))
         fail_msg("%s", writer_cstr(&message));
     return made;
 }

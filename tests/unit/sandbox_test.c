@@ -207,8 +207,9 @@ static const struct row {
 
 /* ---- the frame ---- */
 
-static struct err read_secret(struct str reference, struct writer *message, struct str *ret_text) {
-    (void)reference, (void)message, (void)ret_text;
+static struct err read_secret(void *reader, struct str reference, struct writer *message,
+                              struct secret_texts *ret_texts) {
+    (void)reader, (void)reference, (void)message, (void)ret_texts;
     return err_make(ERR_ABSENT, 0, "read it"); /* named, if not there: its folder counts all the same */
 }
 
@@ -221,7 +222,7 @@ static struct config *make_config(void) {
     struct config *config = NULL;
     const struct config_overrides overrides = {0};
     struct err made =
-        config_parse(str_from(text), "conf/payhook.conf", &overrides, read_secret, NULL, NULL, &message, &config);
+        config_parse(str_from(text), "conf/payhook.conf", &overrides, read_secret, NULL, NULL, NULL, &message, &config);
     if (err_is(made)) fail_msg("%s", writer_cstr(&message));
     return config;
 }
