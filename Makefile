@@ -3,6 +3,7 @@
 BUILD ?= build
 DESTDIR ?=
 PREFIX ?= /usr/local
+ARCH ?= x86_64
 PROGRAM ?= $(BUILD)/src/app/payhook
 
 all: $(BUILD)/payhook ## build build/payhook
@@ -51,9 +52,14 @@ cover: setup ## line and branch coverage of codec, provider and store
 timing: setup ## do comparisons of secrets take the same time? a million samples each
 	@tools/timing
 
-bench: setup ## durable acks a second beside a null server, bare SQLite and a Python receiver
+bench: setup ## acks a second beside a null server, SQLite and Python; the function beside a Python handler
 	@tools/setup bench
+	@tools/setup lambda
 	@bench/run
+
+lambda: ## build/payhook-lambda-x86_64.zip, the AWS Lambda function (ARCH=arm64: by cross packages)
+	@tools/setup $(if $(filter arm64,$(ARCH)),arm64,lambda)
+	@tools/lambda $(ARCH)
 
 install: all ## install program, manual and systemd unit under PREFIX (default /usr/local)
 	@$(MAKE) --no-print-directory install-files
@@ -77,4 +83,4 @@ clean: ## remove what was built
 	rm -rf $(BUILD) build-*
 
 FORCE:
-.PHONY: all help setup run check asan tsan lint fuzz cover timing faults bench install install-files deb deb-check clean FORCE
+.PHONY: all help setup run check asan tsan lint fuzz cover timing faults bench lambda install install-files deb deb-check clean FORCE
