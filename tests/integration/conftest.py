@@ -186,7 +186,7 @@ class Home:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PAYHOOK", "XDG_"))
+            if not name.startswith(("PAYHOOK", "XDG_", "AWS_"))
             and name != "ENVIRONMENT"
             and not name.lower().endswith("_proxy")
         }

@@ -3,10 +3,13 @@
 
 import base64
 import hashlib
+import http.server
 import json
 import re
 import signal
+import ssl
 import subprocess
+import threading
 import time
 
 import pytest
@@ -481,8 +484,94 @@ def test_send_to_nobody(home):
     assert server.stop() == 0
     assert str(server.port) in sentence(home.run("send", "--transaction", "a", "--key", key, server.url), 1)
     sentence(home.run("send", "--transaction", "a", "--key", home.path / "absent", server.url), 1)
-    assert home.run("send", "--transaction", "a", "--key", key, "https://127.0.0.1:9/").returncode == 2
-    assert home.run("send", "--transaction", "a", "--key", key, "http://payments.example/").returncode == 2
+    secure = server.url.replace("http:", "https:")
+    assert str(server.port) in sentence(home.run("send", "--transaction", "a", "--key", key, secure), 1)
+    for url in "http://:80/", "http://127.0.0.1:0/", "http://127.0.0.1:99999/", "http://[::1/", "http://[]/":
+        assert "host" in sentence(home.run("send", "--transaction", "a", "--key", key, url), 2)
+
+
+def test_send_with_aws_credentials(home):
+    server = home.serve()
+    pair = json.loads(home.run("key", "add", "sender", "--data", server.data, "--json").stdout)
+    names = {"AWS_ACCESS_KEY_ID": pair["access_key_id"], "AWS_SECRET_ACCESS_KEY": pair["secret_access_key"]}
+    send = ["send", "--transaction", "a", server.url]
+    wait_for(lambda: home.run(*send, environment=names).returncode == 0, 3)
+    profile = "".join(f"{name.lower()} = {value}\n" for name, value in names.items())
+    (home.path / ".aws").mkdir()
+    home.write(".aws/credentials", f"[default]\naws_access_key_id = other\naws_secret_access_key = x\n[shop]\n{profile}")
+    home.write(".aws/config", "[profile shop]\nregion = us-east-1\n[profile abroad]\nregion = eu-west-1\n[profile sso]\nsso_session = x\n")
+    for how, environment in (
+        (["--profile", "shop"], {}),
+        (["--profile", "shop"], {"AWS_ACCESS_KEY_ID": "other", "AWS_SECRET_ACCESS_KEY": "x"}),
+        ([], {"AWS_PROFILE": "shop"}),
+        ([], {"AWS_PROFILE": "absent", **names}),
+    ):
+        done = home.run(*send, *how, environment=environment)
+        assert (done.returncode, done.stderr) == (0, b""), done
+        assert done.stdout.startswith(b"200") and b"payhook-duplicate: true" in done.stdout
+        assert pair["secret_access_key"].encode() not in done.stdout
+    refused = home.run(*send, environment={**names, "AWS_REGION": "eu-west-1"})
+    assert refused.returncode == 1 and refused.stdout.startswith(b"403")
+    refused = home.run(*send, environment={"AWS_PROFILE": "default"})
+    assert refused.returncode == 1 and refused.stdout.startswith(b"403")
+    no_machine = {"AWS_EC2_METADATA_DISABLED": "true"}
+    for how, environment, words in (
+        (["--profile", "absent"], names, "no profile absent"),
+        (["--profile", "sso"], names, "export-credentials --profile sso"),
+        (["--profile", "abroad"], no_machine, "no AWS credentials"),
+        ([], {"AWS_ACCESS_KEY_ID": "a"}, "AWS_SECRET_ACCESS_KEY"),
+        ([], {**names, "AWS_REGION": "a b"}, "region"),
+    ):
+        assert words in sentence(home.run(*send, *how, environment=environment), 1)
+    key = server.data / "first-key.curl"
+    assert "--profile" in sentence(home.run(*send, "--profile", "shop", "--key", key), 2)
+    assert "--profile" in sentence(home.run(*send), 2)
+
+
+def test_send_over_tls(home):
+    """The peer must be known to the bundle, by the name it was asked for."""
+    made = home.path / "server.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost", "-keyout", made, "-out", home.path / "cert.pem"],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(home.path / "cert.pem", made)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            pass
+
+    class Quiet(http.server.ThreadingHTTPServer):
+        def handle_error(self, *arguments):
+            pass
+
+    server = Quiet(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        port = server.server_address[1]
+        names = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+        send = ["send", "--transaction", "over-tls"]
+        known = {**names, "SSL_CERT_FILE": str(home.path / "cert.pem")}
+        done = home.run(*send, f"https://localhost:{port}/", environment=known)
+        assert (done.returncode, done.stderr) == (0, b"") and b'{"transactionId":"over-tls"}' in done.stdout
+        assert "certificate" in sentence(home.run(*send, f"https://127.0.0.1:{port}/", environment=known), 1)
+        assert "certificate" in sentence(home.run(*send, f"https://localhost:{port}/", environment=names), 1)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 # ---- verify with a configured source
