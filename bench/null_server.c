@@ -16,7 +16,7 @@ static void ignore(void *context, struct str sentence) { (void)context, (void)se
 int main(int argc, char **argv) {
     uint64_t threads;
     if (argc != 3 || !str_u64(str_from(argv[1]), IO_THREADS_MAX, &threads)) return 2;
-    static struct io_shared shared = {.keeper = NULL, .ended_fd = -1};
+    static struct io_shared shared = {.null_server = true, .ended_fd = -1};
     char text[1024];
     struct writer message = writer_make(text, sizeof text);
     struct config *config;

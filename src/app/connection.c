@@ -265,7 +265,7 @@ static bool request_complete(struct connection *c) {
     struct slot *slot = c->slot;
     struct io_thread *thread = c->thread;
     c->deadline_us = 0;
-    if (thread->shared->keeper == NULL) { /* the benchmark's null server */
+    if (thread->shared->null_server) {
         slot->ingest.verdict = VERDICT_STORED;
         slot->ingest.reply_body = STR("{\"message\": \"Webhook processed successfully\", \"transactionId\": \"x\"}");
         return answer_slot(c);
@@ -377,8 +377,8 @@ static bool head_run(struct connection *c) {
     slot->config = config_hold(thread->config);
 
     bool has_body = slot->head.chunked || slot->head.content_length > 0;
-    struct ingest_route route = thread->shared->keeper == NULL ? (struct ingest_route){VERDICT_ACCEPT, NULL}
-                                                               : ingest_find(slot->config, &slot->request);
+    struct ingest_route route = thread->shared->null_server ? (struct ingest_route){VERDICT_ACCEPT, NULL}
+                                                            : ingest_find(slot->config, &slot->request);
     slot->ingest.source = route.source;
     /* Refused before the body is read: the connection ends, since the body may still come. */
     if (route.verdict != VERDICT_ACCEPT) return refuse(c, route.verdict, has_body);

@@ -228,6 +228,7 @@ static struct event_base *base_make(void) {
 
 struct err io_thread_start(struct io_shared *shared, struct config *config, struct tls *tls, uint32_t connections_max,
                            struct io_thread **ret_thread) {
+    check(shared->null_server == (shared->keeper == NULL));
     struct io_thread *thread = calloc(1, sizeof *thread);
     if (thread == NULL) return err_make(ERR_MEMORY, ENOMEM, "start an I/O thread");
     thread->shared = shared;

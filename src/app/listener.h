@@ -16,8 +16,9 @@ struct io_thread;
 struct io_shared {
     int listen_fd;
     int ended_fd;           /* an eventfd, to which each thread adds one when it has drained */
-    struct mailbox *keeper; /* where accepted requests go; NULL: each is answered 200 at once, nothing stored (the
-                               benchmark's null server) */
+    struct mailbox *keeper; /* where accepted requests go */
+    bool null_server;       /* the benchmark's: each request is answered 200 at once, and nothing is stored. It is said
+                               outright, so that no missing keeper can ever come to mean a 200 */
     struct body_budget budget;
     struct mailbox *clock_reports; /* what stale events say of our clock */
     struct clock_watch *clock;
