@@ -26,7 +26,8 @@ run: setup ## install what is missing, build, and serve on 127.0.0.1:8080
 	@$(MAKE) --no-print-directory all
 	@exec $(BUILD)/payhook serve --data ./run-data --listen 127.0.0.1:8080 --admin 127.0.0.1:8081
 
-check: setup ## every test, with all its own set-up
+check: ## every test, with all its own set-up
+	@tools/setup check
 	@tools/check
 
 asan: setup ## unit and contract tests under the address and undefined behaviour sanitizers
