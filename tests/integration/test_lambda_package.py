@@ -110,6 +110,7 @@ def test_arm64(home, tmp_path):
         pytest.skip("it was built; running it needs qemu-user")
     with zipfile.ZipFile(package) as archive:
         (tmp_path / "bootstrap").write_bytes(archive.read("bootstrap"))
+    (tmp_path / "bootstrap").chmod(0o755)
     command = [qemu, "-L", "/usr/aarch64-linux-gnu", str(tmp_path / "bootstrap")]
     function = Function(home, store=None, secret=SECRET, command=command, environment=MEMORY)
     try:
