@@ -21,10 +21,11 @@
 
 enum { CONNECT_MS = 2000, CALLS_KEPT = 64 };
 
-/* One row a service whose name in variables is not its name in upper case, or whose answers may take longer. */
+/* One row a service: its name in host names and signatures, that in variables, and how long its answers may take. */
 static const struct service {
     const char *name, *variable;
     uint32_t first_byte_ms;
+    bool global; /* one for a whole partition */
 } services[] = {
     {"dynamodb", "DYNAMODB", 3000},
     {"secretsmanager", "SECRETS_MANAGER", 3000},
@@ -32,6 +33,17 @@ static const struct service {
     {"s3", "S3", 20000},
     {"sts", "STS", 10000},
     {"lambda", "LAMBDA", 30000},
+    {"logs", "CLOUDWATCH_LOGS", 10000},
+    {"iam", "IAM", 10000, .global = true},
+};
+/* Where the global ones are, and which region their requests are signed for (AWS General Reference, "AWS Identity and
+ * Access Management endpoints and quotas"). The first row whose prefix the region has. */
+static const struct partition {
+    const char *regions, *place, *signed_for;
+} partitions[] = {
+    {"cn-", ".cn-north-1.amazonaws.com.cn", "cn-north-1"},
+    {"us-gov-", ".us-gov.amazonaws.com", "us-gov-west-1"},
+    {"", ".amazonaws.com", "us-east-1"},
 };
 enum { SERVICE_COUNT = sizeof services / sizeof services[0] };
 
@@ -41,6 +53,7 @@ struct endpoint {
     char text[512];    /* authority, NUL, path without a "/" at its end */
     struct client_target target;
     struct str authority, path;
+    const char *region; /* that requests are signed for */
 };
 
 struct call {
@@ -69,7 +82,8 @@ struct aws {
     struct call_queue unused;
     size_t unused_count;
     bool finding;
-    char *kept; /* what aws_request's answer points to */
+    char *kept; /* what aws_request's answer points to, kept_size bytes; it may hold a secret */
+    size_t kept_size;
     struct aws_answer answer;
     struct client_response response;
 };
@@ -133,6 +147,7 @@ void aws_close(struct aws *aws) {
         TAILQ_REMOVE(&aws->unused, call, next);
         call_free(call);
     }
+    os_wipe(aws->kept, aws->kept_size);
     free(aws->kept);
     free(aws);
 }
@@ -162,8 +177,16 @@ static const struct endpoint *endpoint_of(struct aws *aws, const struct service 
     (void)snprintf(text, sizeof text, "AWS_ENDPOINT_URL_%s", service->variable);
     const char *given = environment(text);
     if (given == NULL) given = environment("AWS_ENDPOINT_URL");
+    endpoint->region = aws->region;
     (void)snprintf(text, sizeof text, "https://%s.%s.amazonaws.com%s", service->name, aws->region,
                    strncmp(aws->region, "cn-", 3) == 0 ? ".cn" : "");
+    if (service->global) {
+        const struct partition *partition = partitions;
+        while (strncmp(aws->region, partition->regions, strlen(partition->regions)) != 0)
+            partition++;
+        endpoint->region = partition->signed_for;
+        (void)snprintf(text, sizeof text, "https://%s%s", service->name, partition->place);
+    }
     endpoint->given = given != NULL;
     endpoint->known = set_endpoint(endpoint, str_from(given != NULL ? given : text));
     return endpoint->known ? endpoint : NULL;
@@ -348,7 +371,7 @@ static bool make_request(struct call *call, const struct endpoint *endpoint, con
     if (asked->amz_target != NULL) good = good && add(request, STR("X-Amz-Target"), str_from(asked->amz_target));
     for (size_t i = 0; i < sizeof asked->extra / sizeof asked->extra[0] && asked->extra[i].name.ptr != NULL; i++)
         good = good && add(request, asked->extra[i].name, asked->extra[i].value);
-    return good && sign(call->aws, credentials, str_from(asked->service), STR_NONE, request, arena);
+    return good && sign(call->aws, credentials, str_from(asked->service), str_from(endpoint->region), request, arena);
 }
 
 static void on_found(void *context, struct err failure) {
@@ -464,8 +487,10 @@ static void keep_answer(struct aws *aws, const struct aws_answer *answer) {
     for (uint32_t i = 0; i < count; i++)
         size += answer->response->headers[i].name.len + answer->response->headers[i].value.len;
     size_t table_size = count * sizeof(struct http_header);
+    os_wipe(aws->kept, aws->kept_size);
     free(aws->kept);
-    aws->kept = malloc(table_size + size + 1);
+    aws->kept_size = table_size + size + 1;
+    aws->kept = malloc(aws->kept_size);
     check(aws->kept != NULL);
     struct http_header *headers = (struct http_header *)(void *)aws->kept;
     char *at = aws->kept + table_size;

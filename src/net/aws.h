@@ -28,7 +28,8 @@ struct err aws_sign(struct aws *aws, struct str service, struct str region, stru
 const char *aws_trouble(const struct aws *aws);
 
 struct aws_call {
-    const char *service;     /* "dynamodb", "secretsmanager", "cloudformation", "s3", "sts", "lambda" */
+    const char *service;     /* "dynamodb", "secretsmanager", "cloudformation", "s3", "sts", "lambda", "logs",
+                                "iam" */
     const char *operation;   /* "UpdateItem": for traces and messages */
     const char *amz_target;  /* "DynamoDB_20120810.UpdateItem", or NULL; where it is given, a 2xx answer is JSON */
     const char *method;      /* NULL: POST */

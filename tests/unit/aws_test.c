@@ -33,6 +33,8 @@ static void clear_environment(void) {
                                         "AWS_ENDPOINT_URL",
                                         "AWS_ENDPOINT_URL_DYNAMODB",
                                         "AWS_ENDPOINT_URL_S3",
+                                        "AWS_ENDPOINT_URL_IAM",
+                                        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
                                         "AWS_ENDPOINT_URL_SECRETS_MANAGER",
                                         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
                                         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -201,6 +203,76 @@ static void test_s3(void **state) {
     sigv4_signature(STR("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), str_make(date, 8), STR("us-east-1"), STR("s3"),
                     writer_str(&v), signature);
     assert_non_null(strstr(stand.last, signature));
+}
+
+/* Which region a request is signed for, and which variable names the service's place: IAM is one for a whole partition.
+ */
+static void test_scopes(void **state) {
+    (void)state;
+    static const struct {
+        const char *service, *variable, *region, *scope;
+    } cases[] = {
+        {"iam", "AWS_ENDPOINT_URL_IAM", "eu-west-1", "/us-east-1/iam/aws4_request"},
+        {"iam", "AWS_ENDPOINT_URL", "us-east-1", "/us-east-1/iam/aws4_request"},
+        {"iam", "AWS_ENDPOINT_URL_IAM", "cn-northwest-1", "/cn-north-1/iam/aws4_request"},
+        {"iam", "AWS_ENDPOINT_URL_IAM", "us-gov-east-1", "/us-gov-west-1/iam/aws4_request"},
+        {"logs", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "eu-west-1", "/eu-west-1/logs/aws4_request"},
+        {"sts", "AWS_ENDPOINT_URL", "eu-west-1", "/eu-west-1/sts/aws4_request"},
+    };
+    static const script scripts[] = {{"<", OK}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct stand *stand = calloc(1, sizeof *stand);
+        assert_non_null(stand);
+        stand_open(stand, scripts, 1);
+        set_endpoint(cases[i].variable, stand, "");
+        setenv("AWS_REGION", cases[i].region, 1);
+        struct aws *aws = open_aws();
+        struct aws_call call = make_call(10000);
+        call.service = cases[i].service;
+        const struct aws_answer *answer;
+        assert_false(err_is(aws_request(aws, &call, &answer)));
+        aws_close(aws);
+        stand_close(stand);
+        if (strstr(stand->last, cases[i].scope) == NULL) fail_msg("%s lacks %s", stand->last, cases[i].scope);
+        free(stand);
+        unsetenv(cases[i].variable);
+    }
+}
+
+/* An answer to HEAD has a length and no body; a redirect of S3 is an answer. */
+static void test_s3_answers(void **state) {
+    (void)state;
+    static const script scripts[] = {
+        {"<", ">HTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\nContent-Length: 300\r\n\r\n", "<",
+         ">HTTP/1.1 301 Moved\r\nx-amz-bucket-region: us-west-2\r\nContent-Type: application/xml\r\nContent-Length: "
+         "46\r\n\r\n<Error><Code>PermanentRedirect</Code></Error>  "}};
+    struct stand stand = {0};
+    stand_open(&stand, scripts, 1);
+    set_endpoint("AWS_ENDPOINT_URL_S3", &stand, "");
+    struct aws *aws = open_aws();
+    struct aws_call call = {
+        .service = "s3",
+        .operation = "HeadObject",
+        .method = "HEAD",
+        .host_prefix = STR("bucket."),
+        .target = STR("/a"),
+        .extra = {{STR("x-amz-expected-bucket-owner"), STR("123456789012")}},
+        .deadline_us = os_mono_us() + 10000000,
+        .once = true,
+    };
+    const struct aws_answer *answer;
+    assert_false(err_is(aws_request(aws, &call, &answer)));
+    assert_int_equal(answer->status, 404);
+    assert_true(str_eq(answer->error, STR("Unknown")));
+    call.method = "GET";
+    assert_false(err_is(aws_request(aws, &call, &answer)));
+    assert_int_equal(answer->status, 301);
+    assert_true(str_eq(answer->error, STR("PermanentRedirect")));
+    assert_true(str_eq(client_header(answer->response, STR("x-amz-bucket-region")), STR("us-west-2")));
+    assert_int_equal(stand_accepted(&stand), 1);
+    aws_close(aws);
+    stand_close(&stand);
+    assert_non_null(strstr(stand.last, "host;x-amz-content-sha256;x-amz-date;x-amz-expected-bucket-owner, Signature="));
 }
 
 static void test_bad_endpoints(void **state) {
@@ -587,6 +659,8 @@ int main(void) {
         cmocka_unit_test_setup(test_region, set_up),
         cmocka_unit_test_setup(test_request_as_sent, set_up),
         cmocka_unit_test_setup(test_s3, set_up),
+        cmocka_unit_test_setup(test_scopes, set_up),
+        cmocka_unit_test_setup(test_s3_answers, set_up),
         cmocka_unit_test_setup(test_bad_endpoints, set_up),
         cmocka_unit_test_setup(test_tries, set_up),
         cmocka_unit_test_setup(test_a_kept_connection_that_dies, set_up),
