@@ -105,6 +105,33 @@ enum {
     KEEPERS_MAX = DYNAMODB_WRITERS,   /* of any store */
     DYNAMODB_ATTEMPTS_MAX = 8,        /* changed requests for one event (3 where nobody interferes): it has failed */
     DYNAMODB_DEADLINE_MS = 10000,     /* milliseconds for a commit or a reading's request where nobody set another */
+
+    /* payhook stack */
+    XML_DEPTH_MAX = 64,              /* elements within elements: refused */
+    STACK_ANSWER_SIZE_MAX = 8 << 20, /* bytes of one answer of CloudFormation or S3: refused */
+    STACK_ARENA_SIZE = 32 << 20,     /* bytes for one command's answers: it ends with a sentence */
+    STACK_CHANGES_MAX = 200,         /* changes of a plan, rows of its progress: the plan is refused */
+    STACK_PROPERTIES_MAX = 200,      /* changed properties of one resource: the rest is not shown */
+    STACK_PARAMETERS_MAX = 60,       /* parameters of a stack that are read */
+    STACK_OUTPUTS_MAX = 60,          /* outputs of a stack that are read */
+    STACK_TAGS_MAX = 50,             /* tags of a stack, CloudFormation's own limit: refused */
+    STACK_LOGICAL_ID_MAX = 256,      /* bytes with the NUL, as all of these: cut */
+    STACK_TYPE_MAX = 204,            /* "AWS::Lambda::Function" */
+    STACK_STATUS_MAX = 64,           /* "CREATE_IN_PROGRESS" */
+    STACK_REASON_MAX = 2048,         /* why a resource failed */
+    STACK_EVENT_ID_MAX = 128,
+    STACK_EVENTS_MAX = 2000,             /* events of one operation: the oldest are forgotten */
+    STACK_TEMPLATE_SIZE_MAX = 51200,     /* bytes in a call, CloudFormation's own limit: a test fails */
+    STACK_ARTIFACT_SIZE_MAX = 50 << 20,  /* bytes of the function's zip, Lambda's own limit: refused */
+    STACK_UNPACKED_SIZE_MAX = 250 << 20, /* bytes of the program in it, Lambda's own limit: refused */
+    STACK_FIRST_CALL_MS_MAX = 6000, /* milliseconds of a command's first call, before anything has begun: the same */
+    STACK_UPLOAD_MS_MAX = 600000,   /* milliseconds to upload it, with all tries: it ends with a sentence */
+    STACK_OBJECTS_ARENA_SIZE = 8 << 20, /* bytes (touched as used) for one page of a bucket's list: refused */
+    STACK_OBJECTS_PAGES_MAX = 1000,     /* pages of one list: refused */
+    STACK_SECRET_TRIES_MAX = 5,         /* times that somebody else may write the secret in between: ERR_BUSY */
+    STACK_CALL_MS_MAX = 30000,          /* milliseconds of one call with its tries: it ends with a sentence */
+    STACK_PATIENCE_MS = 300000,         /* milliseconds nobody answers while an operation is watched: the watch ends */
+    STACK_SETTLE_MS = 20000,            /* milliseconds in which a stack's status and its events may disagree */
 };
 
 static_assert(HTTP_TARGET_SIZE_MAX < HTTP_HEAD_SIZE_MAX, "a target fits the head buffer");
