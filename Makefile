@@ -62,8 +62,10 @@ lambda: ## build/payhook-lambda-x86_64.zip, the AWS Lambda function (ARCH=arm64:
 	@tools/setup $(if $(filter arm64,$(ARCH)),arm64,lambda)
 	@tools/lambda $(ARCH)
 
-install: all ## install program, manual and systemd unit under PREFIX (default /usr/local)
+install: all ## install program, manual and systemd unit under PREFIX (default /usr/local), and the function where make lambda was
 	@$(MAKE) --no-print-directory install-files
+	@for zip in build/payhook-lambda-*.zip; do \
+	    [ ! -e "$$zip" ] || install -D -m 0644 "$$zip" $(DESTDIR)$(PREFIX)/share/payhook/"$${zip##*/}" || exit 1; done
 
 install-files:
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/payhook

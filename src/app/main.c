@@ -71,6 +71,14 @@ static const struct command commands[] = {
         .options = {OPTION_JSON, COMMON}, .option_count = 4,
     },
     {
+        .name = "stack", .run = command_stack, .arguments = "preview|up|outputs [NAME]|destroy|template|secret set SOURCE",
+        .help = "Deploys the function with its table, secret, role, logs and URL as one AWS CloudFormation stack, TapStack-SUFFIX: preview, up, outputs, destroy.",
+        .example = "stack up --suffix dev", .words_min = 1, .words_max = 3,
+        .options = {OPTION_SUFFIX, OPTION_REGION, OPTION_PROFILE, OPTION_TAG, OPTION_ARCH, OPTION_AUTH, OPTION_CORS_ORIGIN, OPTION_ALLOW_REPLACE, OPTION_BUCKET,
+                    OPTION_ZIP, OPTION_IMPORT, OPTION_YES, OPTION_JSON, OPTION_FROM, OPTION_PROVIDER, OPTION_SET},
+        .option_count = 16,
+    },
+    {
         .name = "version", .run = command_version, .arguments = "",
         .help = "Prints the version, its libraries and its build.", .example = "version",
     },

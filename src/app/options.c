@@ -30,7 +30,8 @@ int complain(int code, const char *format, ...) {
 }
 
 static bool repeats(enum option_id id) {
-    return id == OPTION_SECRET || id == OPTION_SET || id == OPTION_HEADER || id == OPTION_BODY || id == OPTION_BINARY;
+    return id == OPTION_SECRET || id == OPTION_SET || id == OPTION_HEADER || id == OPTION_BODY || id == OPTION_BINARY ||
+           id == OPTION_TAG || id == OPTION_CORS_ORIGIN || id == OPTION_FROM;
 }
 
 static const char *from_environment(enum option_id id) {
@@ -52,6 +53,8 @@ const char *option_value(const struct options *options, enum option_id id) {
             return options->given[i - 1].value != NULL ? options->given[i - 1].value : "";
     return from_environment(id);
 }
+
+const char *option_name(enum option_id id) { return rows[id].name; }
 
 const char *option_at(const struct options *options, enum option_id id, size_t index) {
     for (size_t i = 0; i < options->given_count; i++)

@@ -34,8 +34,20 @@
     X(BINARY,     0,   "data-binary", "@FILE|TEXT", "the same as -d")                                           \
     X(TRANSACTION, 0,  "transaction", "ID",       "send {\"transactionId\":\"ID\"}")                            \
     X(AS,         0,   "as",         "PROVIDER",  "sign as this provider does")                                 \
-    X(PROFILE,    0,   "profile",    "NAME",      "sign with the AWS credentials of this profile")              \
-    X(KEY,        0,   "key",        "FILE",      "sign with this key pair (ACCESS_KEY_ID:SECRET, or DATA/first-key.curl)")
+    X(PROFILE,    0,   "profile",    "NAME",      "use the AWS credentials of this profile")                    \
+    X(KEY,        0,   "key",        "FILE",      "sign with this key pair (ACCESS_KEY_ID:SECRET, or DATA/first-key.curl)") \
+    X(SUFFIX,     0,   "suffix",     "NAME",      "which deployment (default: ENVIRONMENT_SUFFIX, else dev)")   \
+    X(REGION,     0,   "region",     "REGION",    "AWS region (default: AWS_REGION, the profile's, us-east-1)") \
+    X(TAG,        0,   "tag",        "KEY=VALUE", "tag what is deployed; may repeat")                           \
+    X(ARCH,       0,   "arch",       "x86_64|arm64", "what the function runs on")                               \
+    X(AUTH,       0,   "auth",       "AWS_IAM|NONE", "who may call the function URL: signed requests, or anybody") \
+    X(CORS_ORIGIN, 0,  "cors-origin", "ORIGIN",   "web pages whose scripts may call it; may repeat (default: *)") \
+    X(ALLOW_REPLACE, 0, "allow-replace", NULL,    "go on though a table or secret is replaced or removed")      \
+    X(BUCKET,     0,   "bucket",     "NAME",      "keep the function's zip in this bucket of yours")            \
+    X(ZIP,        0,   "zip",        "FILE",      "the function (default: as make lambda has built it)")        \
+    X(IMPORT,     0,   "import",     NULL,        "take over what has these names already")                     \
+    X(YES,        0,   "yes",        NULL,        "do not ask")                                                 \
+    X(FROM,       0,   "from",       "REF",       "the secret: file:PATH or env:NAME; may repeat, newest first")
 // clang-format on
 
 enum option_id {
@@ -63,6 +75,8 @@ const char *option_value(const struct options *options, enum option_id id);
 static inline bool option_set(const struct options *options, enum option_id id) {
     return option_value(options, id) != NULL;
 }
+/* "config", as written after the dashes. */
+const char *option_name(enum option_id id);
 /* The index-th value given, NULL at the end. */
 const char *option_at(const struct options *options, enum option_id id, size_t index);
 struct config_overrides option_overrides(const struct options *options);
@@ -90,6 +104,7 @@ void command_help(const struct command *command, const char *program);
 int complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 int command_serve(const struct options *options);
+int command_stack(const struct options *options);
 int command_show(const struct options *options);
 int command_events(const struct options *options);
 int command_verify(const struct options *options);

@@ -173,13 +173,17 @@ static bool set_body(const char *transaction, struct captured *captured, struct 
 int command_send(const struct options *options) {
     const char *as = option_value(options, OPTION_AS), *key = option_value(options, OPTION_KEY);
     const char *profile = option_value(options, OPTION_PROFILE);
-    if ((as != NULL) + (key != NULL) + (profile != NULL) > 1 ||
-        (as == NULL && key == NULL && profile == NULL && !has_aws()))
-        return complain(EXIT_USAGE, "send signs with --key FILE, with --as PROVIDER and --secret, or with AWS "
-                                    "credentials: --profile NAME, or those of the environment");
+    static const char wrong[] = "send signs with --key FILE, with --as PROVIDER and --secret, or with AWS "
+                                "credentials: --profile NAME, or those of the environment";
+    if ((as != NULL) + (key != NULL) + (profile != NULL) > 1) return complain(EXIT_USAGE, wrong);
     struct captured captured;
     int code;
     if (!captured_read(options, &captured, &code)) return code;
+    bool to_aws = region_of(captured.authority).ptr != NULL; /* a function URL takes nothing else */
+    if (as == NULL && key == NULL && profile == NULL && !to_aws && !has_aws()) {
+        captured_done(&captured);
+        return complain(EXIT_USAGE, wrong);
+    }
     char *memory = malloc(REQUEST_ARENA_SIZE);
     check(memory != NULL);
     struct arena arena = arena_make(memory, REQUEST_ARENA_SIZE);
