@@ -203,13 +203,13 @@ class Home:
             timeout=timeout,
         )
 
-    def sh(self, line, timeout=60):
+    def sh(self, line, timeout=60, environment=None):
         return subprocess.run(
             ["/bin/sh", "-c", line],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=self.path,
-            env=self.environment(),
+            env=self.environment(environment),
             timeout=timeout,
         )
 
