@@ -33,6 +33,7 @@ struct stand {
     pthread_t acceptor;
     pthread_mutex_t lock;
     size_t accepted, requests;    /* under lock, as what follows */
+    size_t open, open_max;        /* connections at once: a client that saw one close has seen it counted */
     size_t followed;              /* words of all scripts, and one for each connection closed */
     char last[REQUEST_TEXT_SIZE]; /* the last request, with a NUL */
     pthread_t threads[CONNECTIONS_IN_SCRIPT];
@@ -140,6 +141,7 @@ static inline void *stand_serve(void *context) {
     if (c->wrapped != NULL) stand->unwrap(c->wrapped, false);
     pthread_mutex_lock(&stand->lock);
     stand->sockets[c->index] = -1;
+    stand->open--;
     close(c->fd);
     stand->followed++;
     pthread_mutex_unlock(&stand->lock);
@@ -157,6 +159,7 @@ static inline void *stand_accept(void *context) {
         if (c == NULL || stand->accepted == CONNECTIONS_IN_SCRIPT) abort();
         *c = (struct stand_connection){.stand = stand, .index = stand->accepted, .fd = fd};
         stand->sockets[c->index] = fd;
+        if (++stand->open > stand->open_max) stand->open_max = stand->open;
         if (pthread_create(&stand->threads[stand->accepted++], NULL, stand_serve, c) != 0) abort();
         pthread_mutex_unlock(&stand->lock);
     }
@@ -168,7 +171,7 @@ static inline void stand_open(struct stand *stand, const script *scripts, size_t
     socklen_t size = sizeof address;
     stand->scripts = scripts;
     stand->script_count = count;
-    stand->accepted = stand->requests = stand->followed = 0;
+    stand->accepted = stand->requests = stand->followed = stand->open = stand->open_max = 0;
     stand->last[0] = '\0';
     stand->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (pthread_mutex_init(&stand->lock, NULL) != 0 || stand->listener < 0 ||
@@ -213,6 +216,12 @@ static inline bool stand_wait(struct stand *stand, size_t count) {
 static inline size_t stand_accepted(struct stand *stand) {
     pthread_mutex_lock(&stand->lock);
     size_t count = stand->accepted;
+    pthread_mutex_unlock(&stand->lock);
+    return count;
+}
+static inline size_t stand_open_max(struct stand *stand) {
+    pthread_mutex_lock(&stand->lock);
+    size_t count = stand->open_max;
     pthread_mutex_unlock(&stand->lock);
     return count;
 }
