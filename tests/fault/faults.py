@@ -6,11 +6,12 @@ import os
 import pathlib
 import signal
 import sqlite3
+import tempfile
 
 import pytest
 
 import wire
-from conftest import PROGRAM, Home, source
+from conftest import PROGRAM, WAIT_S_MAX, Home, source
 
 BUILD = pathlib.Path(os.environ.get("PAYHOOK_BUILD") or PROGRAM.parents[2]).resolve()
 SHIM, CRASH = BUILD / "tests/fault/shim.so", BUILD / "tests/fault/crash"
@@ -50,8 +51,7 @@ def quick_home(tmp_path_factory):
     shared = pathlib.Path("/dev/shm")
     path = tmp_path_factory.mktemp("home")
     if os.access(shared, os.W_OK):
-        path = shared / f"payhook-fault-{os.getpid()}"
-        path.mkdir(mode=0o700)
+        path = pathlib.Path(tempfile.mkdtemp(prefix="payhook-fault-", dir=shared))
     home = Home(path)
     yield home
     home.close()
@@ -68,7 +68,7 @@ def preload(fault, count=None, library=SHIM):
     return {"LD_PRELOAD": str(library), "SHIM": fault, **({"SHIM_COUNT": str(count)} if count else {})}
 
 
-def post(server, name, pad=0, timeout=5.0):
+def post(server, name, pad=0, timeout=WAIT_S_MAX):
     """Sends one event; the reply, or None where the connection fails."""
     body = b'{"transactionId":"%b","pad":"%b"}' % (name.encode(), b"x" * pad)
     try:

@@ -14,12 +14,12 @@ import subprocess
 
 import pytest
 
-from conftest import Server
+from conftest import WAIT_S_MAX, Server
 from faults import describe, integrity, post, preload, shop
 from load import compare
 
 EVENTS = 6
-FOR_GOOD = "+"
+FOR_GOOD, NEVER = "+", 1 << 40
 MISSED_MAX = 5
 # call, error, part of the path (the data folder's files, or any call), whether also for good. EINTR for good would keep
 # any program busy.
@@ -58,13 +58,26 @@ class Faulty:
         self.home, self.fault, self.config = home, fault, config
         shutil.rmtree(home.path / "data", ignore_errors=True)
         self.count = home.write("count", bytes(16))
-        self.acknowledged, self.refused = [], 0
+        self.acknowledged, self.refused, self.servers = [], 0, []
+        self.strikes = f":{NEVER}:" not in fault
         self.failed = self.stopped = False  # the server gave up, at the start or later; it stopped for a digest
         self.seen_at_start = 0
 
-    def run(self):
-        environment = preload(self.fault, self.count)
+    def serve(self, environment=None):
         server = Server(self.home, self.home.path / "data", config=self.config, environment=environment)
+        self.servers.append(server)
+        return server
+
+    def run(self):
+        try:
+            return self.run_and_compare()
+        finally:
+            for server in self.servers:  # a run that failed may have left one
+                if server.alive:
+                    server.kill()
+
+    def run_and_compare(self):
+        server = self.serve(preload(self.fault, self.count))
         try:
             server.start()
         except AssertionError:
@@ -94,7 +107,8 @@ class Faulty:
 
     def load(self, server):
         """Some events, each tried again a few times as its sender would."""
-        patience = 1.0
+        # Where nothing fails nothing is given up; else what is not answered soon never is, and many wait for it.
+        patience = 1.0 if self.strikes else WAIT_S_MAX
         for number in range(EVENTS):
             for _ in range(3):
                 reply = post(server, f"e-{number}", 9000 if number == 3 else 100, patience)
@@ -107,7 +121,7 @@ class Faulty:
                 assert reply is None or reply.status in (500, 503), f"{self.fault}: {reply}"
 
     def compare_after_restart(self):
-        server = Server(self.home, self.home.path / "data", config=self.config).start()
+        server = self.serve().start()
         # Everything comes again, and is known where it was acknowledged.
         for number in range(EVENTS):
             reply = post(server, f"e-{number}", 9000 if number == 3 else 100)
@@ -131,7 +145,7 @@ def numbers(scale, first):
 def test_every_call_may_fail(quick_home, scale, counts, call, error, path, for_good):
     config = shop(quick_home)
     part = f":{path}" if path else ""
-    first = Faulty(quick_home, config, f"{call}:{1 << 40}:{error}{part}")
+    first = Faulty(quick_home, config, f"{call}:{NEVER}:{error}{part}")
     assert not first.run() and not first.failed and len(first.acknowledged) == EVENTS and first.refused == 0
     assert first.seen > 0, "the server makes no such call, or the shim does not see it"
     total = {"points": 0, "struck": 0, "acknowledged": 0, "refused": 0, "gave_up": 0}

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import wire
-from conftest import source
+from conftest import STOP_S_PROMISED, source
 from faults import KEY, TOKEN, post
 from load import compare
 
@@ -57,7 +57,7 @@ def test_jumps(clock, counts):
         for again in range(5):
             assert post(server, f"j-{number}-{again}").status == 200
             names.append(f"j-{number}-{again}")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
     idle.send(wire.request("/hooks/shop", b'{"transactionId":"idle-1"}', KEY))
     assert idle.reply().status == 200, "a jump is no idleness"
     idle.socket.close()
@@ -81,7 +81,7 @@ def test_deadlines_do_not_jump(clock, offset):
         jump(offset)
         assert post(server, "meanwhile").status == 200  # and whoever is served sees nothing of it
         assert slow.reply().status == 408
-        assert HEAD_DEADLINE_S - 0.5 < time.monotonic() - started < HEAD_DEADLINE_S + 5
+        assert HEAD_DEADLINE_S - 0.5 < time.monotonic() - started < HEAD_DEADLINE_S + 15
     started = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < STOP_S_PROMISED

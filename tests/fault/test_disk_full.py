@@ -21,7 +21,7 @@ def one_folder(disk, home, config):
         for cycle in range(CYCLES):
             before = load.refused()[503]
             disk.fill()
-            wait_for(lambda: load.refused()[503] > before + 20, 20, "a refusal")
+            wait_for(lambda: load.refused()[503] > before + 20, what="a refusal")
             assert server.alive, server.log()[-2000:]
             if cycle == CYCLES - 1:
                 server.kill()
@@ -30,7 +30,7 @@ def one_folder(disk, home, config):
             else:
                 disk.free()
             acknowledged = len(load.acknowledged())
-            wait_for(lambda: len(load.acknowledged()) > acknowledged + 20, 10, "the healing")
+            wait_for(lambda: len(load.acknowledged()) > acknowledged + 20, what="the healing")
             if (disk.inside / "data/payhook.db-wal").stat().st_size > LOG_SIZE_MAX:
                 assert server.stop() == 0
                 server.start(port)

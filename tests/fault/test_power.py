@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import database_rows, wait_for
+from conftest import STOP_S_MAX, database_rows, wait_for
 from faults import KEY, post, preload, shop
 from load import Load, compare
 
@@ -67,6 +67,7 @@ class Machine:
     def close(self):
         self.holder.stdin.close()
         self.holder.wait(30)
+        shutil.rmtree(self.folder)  # it is large
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def cut_often(machine, home, cuts, environment=None):
                 done += 1
         total["acknowledged"] += len(load.acknowledged())
         server.signal(signal.SIGTERM)
-        server.process.wait(15)
+        server.process.wait(STOP_S_MAX)
         machine.run('rm -rf "$1/disk/data"')
     return total
 

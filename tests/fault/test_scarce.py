@@ -40,7 +40,7 @@ def test_descriptors_run_out(home, counts):
         reply = post(server, "after", timeout=2)
         return reply is not None and reply.status == 200
 
-    wait_for(is_served, 10, "the resuming")
+    wait_for(is_served, what="the resuming")
     for number in range(CLIENTS):
         assert post(server, f"later-{number}").status == 200
         acknowledged.append(f"later-{number}")

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 and SIGTERM under load, over and over. They show what the kernel's page cache keeps, not the disk."""
 
-import os
 import random
 import time
 
-from conftest import Home, wait_for
+from conftest import STOP_S_PROMISED, Home, wait_for
 from faults import KEY, shop
 from load import Load, compare
 from test_kill import kill_under_load
@@ -41,7 +40,7 @@ def test_stops(home, scale, counts):
             assert server.stop() == 0, server.log()[-2000:]
             slowest = max(slowest, time.monotonic() - started)
             server.start(port)
-    assert slowest < 6 + (2 if "TSAN_OPTIONS" in os.environ else 0)
+    assert slowest < STOP_S_PROMISED
     assert set(load.refused()) <= {503}
     assert server.stop() == 0
     acknowledged = load.acknowledged()

@@ -315,7 +315,7 @@ class StandIn(threading.Thread):
 
     def __enter__(self):
         self.start()
-        assert self.ready.wait(10)
+        assert self.ready.wait(30)
         return self
 
     def __exit__(self, *_):

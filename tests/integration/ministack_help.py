@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MiniStack on loopback, with its files in a folder of the test's own."""
+"""MiniStack on loopback, with its files in a folder of the test's own.
+
+It wants to be told its port. One is held, bound and not listening, until MiniStack listens at it too (both allow address
+reuse), so that no other program is given it in between."""
 
 import os
 import socket
@@ -18,13 +21,17 @@ class MiniStack:
         self.folder, self.process = folder, None
 
     def __enter__(self):
-        with socket.socket() as chosen:
-            chosen.bind(("127.0.0.1", 0))
-            self.port = chosen.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        with socket.socket() as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", 0))
+            self.start(held.getsockname()[1])
+        return self
+
+    def start(self, port):
+        self.url = f"http://127.0.0.1:{port}"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
-            "GATEWAY_PORT": str(self.port),
+            "GATEWAY_PORT": str(port),
             "BIND_HOST": "127.0.0.1",
             "IOT_MTLS_ENABLED": "0",
             "HOME": str(self.folder),
@@ -34,12 +41,20 @@ class MiniStack:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ministack"], env=environment, stdout=log, stderr=log, cwd=self.folder
             )
-        wait_for(self.lives, 60, "MiniStack's start")
-        return self
+        try:
+            wait_for(self.lives, 120, "MiniStack's start")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def log(self):
         return (self.folder / "ministack.log").read_text(errors="replace")[-4000:]

@@ -15,7 +15,7 @@ import time
 import pytest
 
 import signing
-from conftest import PROGRAM, USER_REPLY, Key, source, wait_for
+from conftest import PROGRAM, STOP_S_MAX, USER_REPLY, Key, source, wait_for
 
 COMMANDS = ["serve", "show", "events", "verify", "send", "key", "check-config", "check-store", "version"]
 TOKEN = "a-static-token-0123456789"
@@ -346,9 +346,9 @@ def test_follow(home):
             assert server.iam(b'{"transactionId":"follow-%d"}' % i).status == 200
             started = time.monotonic()
             assert json.loads(process.stdout.readline())["transaction_id"] == f"follow-{i}"
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 10
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(STOP_S_MAX) == 0
     finally:
         process.kill()
         process.wait()
@@ -356,7 +356,7 @@ def test_follow(home):
 
 
 def test_closed_pipe_ends_a_command_quietly(server):
-    done = server.home.sh(f"'{PROGRAM}' events --payload --data '{server.data}' | head -c 10 >/dev/null", timeout=20)
+    done = server.home.sh(f"'{PROGRAM}' events --payload --data '{server.data}' | head -c 10 >/dev/null")
     assert done.returncode == 0
 
 
@@ -381,7 +381,7 @@ def test_keys(home):
     assert list(pair) == ["name", "access_key_id", "secret_access_key"]
     key = Key(pair["access_key_id"], pair["secret_access_key"])
     wait_for(
-        lambda: server.iam(b'{"transactionId":"keyed"}', key=key).status == 200, 2, "the server's notice of a new key"
+        lambda: server.iam(b'{"transactionId":"keyed"}', key=key).status == 200, 10, "the server's notice of a new key"
     )
 
     plain = home.run("key", "add", "second", "--data", server.data)
@@ -398,7 +398,7 @@ def test_keys(home):
     assert home.run("key", "remove", "checkout", "--data", server.data).returncode == 0
     wait_for(
         lambda: server.iam(b'{"transactionId":"keyed"}', key=key).status == 403,
-        2,
+        10,
         "the server's notice of a removed key",
     )
     assert server.iam(b'{"transactionId":"keyed"}').status == 200
@@ -438,7 +438,7 @@ def test_send_with_a_key(home):
     server = home.serve()
     pair = json.loads(home.run("key", "add", "sender", "--data", server.data, "--json").stdout)
     key = home.write("sender.key", f"{pair['access_key_id']}:{pair['secret_access_key']}\n")
-    wait_for(lambda: home.run("send", "--transaction", "sent", "--key", key, server.url).returncode == 0, 3)
+    wait_for(lambda: home.run("send", "--transaction", "sent", "--key", key, server.url).returncode == 0)
     done = home.run("send", "--transaction", "sent", "--key", key, server.url)
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
@@ -495,7 +495,7 @@ def test_send_with_aws_credentials(home):
     pair = json.loads(home.run("key", "add", "sender", "--data", server.data, "--json").stdout)
     names = {"AWS_ACCESS_KEY_ID": pair["access_key_id"], "AWS_SECRET_ACCESS_KEY": pair["secret_access_key"]}
     send = ["send", "--transaction", "a", server.url]
-    wait_for(lambda: home.run(*send, environment=names).returncode == 0, 3)
+    wait_for(lambda: home.run(*send, environment=names).returncode == 0)
     profile = "".join(f"{name.lower()} = {value}\n" for name, value in names.items())
     (home.path / ".aws").mkdir()
     home.write(".aws/credentials", f"[default]\naws_access_key_id = other\naws_secret_access_key = x\n[shop]\n{profile}")
@@ -751,7 +751,6 @@ def test_check_config_bad(home, text):
         "--data",
         "data",
         environment={"A": "secret-of-sixteen"},
-        timeout=15,
     )
     assert served.returncode in (1, 2) and b"payhook.conf:1: " in served.stderr
 

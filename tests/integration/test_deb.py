@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import PROGRAM, ROOT
+from conftest import PROGRAM, ROOT, STOP_S_MAX
 
 UNIT = ROOT / "deploy/payhook.service"
 EXPOSURE_MAX = 1.5
@@ -206,7 +206,7 @@ def test_unit_lets_through_what_the_server_calls(home):
     child = int(subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True).stdout)
     for number in ("-HUP", "-TERM"):
         subprocess.run(["kill", number, str(child)], check=True)
-    assert server.process.wait(15) == 0
+    assert server.process.wait(STOP_S_MAX) == 0
     used = set(re.findall(r"^\d+ +(?:<\.\.\. )?([a-z0-9_]+)[( ]", trace.read_text(), re.M))
     assert len(used) > 30 and "landlock_restrict_self" in used
     # SQLite gives files to the owner of the database only where it runs as root.

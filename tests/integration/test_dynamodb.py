@@ -8,18 +8,16 @@ import concurrent.futures
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
-import urllib.request
 
 import pytest
 
 import signing
 import wire
-from conftest import PROGRAM, source, wait_for
+from conftest import PROGRAM, STOP_S_MAX, source
 from dynamodb_stand_in import FAULTS, WRITES, StandIn
+from ministack_help import MiniStack
 
 TOKEN = "a-static-token-0123456789"
 HUB = "hub-secret-0123456789abcdef"
@@ -93,34 +91,10 @@ def test_the_contract_over_the_stand_in(aws):
     assert b"dynamodb: random_commits_come_out_as_in_the_model" in run_contract(aws.url)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 @pytest.mark.slow
 def test_the_contract_over_ministack(tmp_path):
-    port = free_port()
-    environment = dict(
-        os.environ, GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", HOME=str(tmp_path), TMPDIR=str(tmp_path)
-    )
-    with open(tmp_path / "ministack.log", "wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=log, stderr=log, cwd=tmp_path)
-    try:
-
-        def lives():
-            assert process.poll() is None, (tmp_path / "ministack.log").read_text()[-2000:]
-            try:
-                return urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=1).status == 200
-            except OSError:
-                return False
-
-        wait_for(lives, 60, "MiniStack's start")
-        run_contract(f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait(30)
+    with MiniStack(tmp_path) as stack:
+        run_contract(stack.url)
 
 
 def test_the_contract_over_another_emulator():
@@ -283,7 +257,7 @@ def test_a_crash_between_any_two_requests(home, server, aws, table, name, how):
         aws.faults = faults
         with pytest.raises((wire.Closed, OSError)):
             send(victim, case.body)
-        victim.process.wait(10)
+        victim.process.wait(STOP_S_MAX)
         aws.faults = lambda request: None
         landed = how == "after-reset" and at == case.requests
         if case.table:
@@ -444,7 +418,7 @@ def test_a_slow_service_is_asked_by_many_at_once(server, aws, table):
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
         replies = list(pool.map(lambda i: send(server, body_of(i, transaction=f"t{i}")), range(64)))
     assert [reply.status for reply in replies] == [200] * 64
-    assert time.monotonic() - started < 10  # one after the other would be 32 s
+    assert time.monotonic() - started < 20  # one after the other would be 32 s
 
 
 # ---- looking, and being told ----

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import PROGRAM, USER_REPLY
+from conftest import PROGRAM, STOP_S_MAX, USER_REPLY
 
 FOLDERS = ["data", "a folder", 'it\'s "my" $data; rm -x `y` \\ #1']
 
@@ -188,5 +188,5 @@ def test_options_of_the_environment(home):
         time.sleep(0.2)
     finally:
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(STOP_S_MAX) == 0
         process.stdout.close()

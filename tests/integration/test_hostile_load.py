@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slow, many and idle clients, and more webhooks than can be stored. The sizes are small in the check; PAYHOOK_LARGE=1
-makes them those of README: 5,000 dripping senders, 10,000 idle connections. Figures are printed (pytest -s); what is
-asserted of time is generous, since the machine has other work."""
+makes them those of README: 5,000 dripping senders, 10,000 idle connections. Figures are printed (pytest -s)."""
 
 import json
 import os
@@ -26,6 +25,7 @@ DRIPPING = 5000 if LARGE else 400
 IDLE = 10_000 if LARGE else 1000
 OVERLOAD_S = 30 if LARGE else 4
 MEASURE_S = 5 if LARGE else 2
+P99_RATIO_MAX, ROUNDS_MAX = 2, 8
 RSS_MB_MAX = 64
 CLIENTS = pathlib.Path(hostile.__file__)
 TOKEN = "a-static-token-0123456789"
@@ -70,27 +70,30 @@ def many_descriptors():
 
 
 def test_dripping_senders(home):
-    """Half of them drip a head, half a body, and who is closed comes back. Others are served as before."""
+    """Half of them drip a head, half a body, and who is closed comes back. Others are served as before: their p99 at most
+    doubles. Whatever else the machine does only adds to a p99, so the least of several rounds is compared, of each kind."""
     server = serve(home)
     send(server, 8, 0.5, "warm")
-    ratios = []
-    for turn in range(2):
+    alone, disturbed = [], []
+    while len(alone) < 2 or (min(disturbed) > P99_RATIO_MAX * min(alone) and len(alone) < ROUNDS_MAX):
+        turn = len(alone)
         without = send(server, 8, MEASURE_S, f"a{turn}")
         drip = start(server, "drip", DRIPPING)
         assert drip.stdout.readline() == "ready\n"
-        wait_for(lambda: descriptors(server) > DRIPPING, 30, "all connections")
+        wait_for(lambda: descriptors(server) > DRIPPING, what="all connections")
         time.sleep(1)
         among = send(server, 8, MEASURE_S, f"b{turn}")
         assert descriptors(server) > DRIPPING * 0.4, "they were there all the time, but for those whose time was over"
         out = drip.communicate("\n", timeout=60)[0]
         assert drip.returncode == 0 and "returned" in out
-        ratios.append(among["p99_ms"] / without["p99_ms"])
+        alone.append(without["p99_ms"])
+        disturbed.append(among["p99_ms"])
         print(
-            f"{DRIPPING} dripping: p99 {without['p99_ms']:.2f} -> {among['p99_ms']:.2f} ms, ratio {ratios[-1]:.2f}, "
+            f"{DRIPPING} dripping: p99 {alone[-1]:.2f} -> {disturbed[-1]:.2f} ms, "
             f"{without['requests'] / without['seconds']:.0f} -> {among['requests'] / among['seconds']:.0f} requests/s"
         )
         assert among["refused"] == {}
-    assert min(ratios) < 10
+    assert min(disturbed) <= P99_RATIO_MAX * min(alone), (alone, disturbed)
     assert server.alive
 
 
@@ -123,7 +126,7 @@ def test_idle_connections(home):
     bare = memory_mb(server)
     connections = [server.connect(30) for _ in range(IDLE)]
     try:
-        wait_for(lambda: descriptors(server) > IDLE, 30, "all connections")
+        wait_for(lambda: descriptors(server) > IDLE, what="all connections")
         assert server.post(TARGET, b'{"transactionId":"other"}', KEY).status == 200
         idle = memory_mb(server)
         for number, connection in enumerate(connections):
@@ -139,7 +142,7 @@ def test_idle_connections(home):
     finally:
         for connection in connections:
             connection.socket.close()
-    wait_for(lambda: descriptors(server) < 100, 30, "the end of all connections")
+    wait_for(lambda: descriptors(server) < 100, what="the end of all connections")
     assert server.rows("SELECT count(*) FROM event") == [(IDLE + 1,)]
 
 

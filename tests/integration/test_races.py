@@ -23,7 +23,7 @@ def stanzas(secrets, extra):
 def ask_for_numbers(server):
     """The admin listener's address is in the welcome, where it has one of its own."""
     for url in set(re.findall(r"http://127\.0\.0\.1:\d+/", server.welcome())) - {server.url}:
-        with urllib.request.urlopen(url + "metrics", timeout=10) as reply:
+        with urllib.request.urlopen(url + "metrics", timeout=30) as reply:
             assert b"payhook_connections" in reply.read()
 
 
@@ -40,7 +40,7 @@ def test_reload_keys_readers_and_stop_under_load(home):
             assert home.run("show", "shop/s0-0", "--data", server.data).returncode == 0
             ask_for_numbers(server)
             wait_for(lambda: server.log().count("SIGHUP") > lines, what="the reload")
-            wait_for(lambda: len(load.acknowledged()) > before + 20, seconds=30, what="going on")
+            wait_for(lambda: len(load.acknowledged()) > before + 20, what="going on")
         time.sleep(0.1)
         assert load.refused() == {}
         assert server.stop() == 0

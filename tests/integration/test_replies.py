@@ -491,7 +491,7 @@ def hasty(module_home):
 
 def assert_timed_out(connection, started):
     assert_reply(connection.reply(), 408, BAD_REQUEST, closes=True)
-    assert 0.8 < time.monotonic() - started < 3.5
+    assert 0.8 < time.monotonic() - started < 15
     assert connection.at_end()
 
 
@@ -531,7 +531,7 @@ def test_connection_without_a_byte_is_closed_without_an_answer(hasty):
     with hasty.connect() as connection:
         started = time.monotonic()
         assert connection.at_end()
-        assert 0.8 < time.monotonic() - started < 3.5
+        assert 0.8 < time.monotonic() - started < 15
 
 
 def test_idle_connection_is_closed_without_an_answer(hasty):
@@ -579,11 +579,16 @@ def test_body_rate(server):
         started = time.monotonic()
         slow.send(data[:head])
         quick.send(data[:head])
-        for i in range(28):  # 7 s: 2,000 B/s against 40 B/s
-            quick.send(body[i * 500 : (i + 1) * 500])
-            if time.monotonic() - started < 4.5:
-                slow.send(body[i * 10 : (i + 1) * 10])
+        sent = trickled = 0
+        while sent < 14000:  # for 7 s, by the clock: 2,000 B/s against 40 B/s
             time.sleep(0.25)
+            seconds = time.monotonic() - started
+            due = min(14000, int(seconds * 2000))
+            quick.send(body[sent:due])
+            sent = due
+            if seconds < 4.5:
+                slow.send(body[trickled : trickled + 10])
+                trickled += 10
         quick.send(body[14000:])
         assert quick.reply().status == 200
         assert_reply(slow.reply(), 408, BAD_REQUEST, closes=True)

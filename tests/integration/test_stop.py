@@ -12,12 +12,12 @@ import time
 import pytest
 
 import wire
-from conftest import database_rows, source, wait_for
+from conftest import STOP_S_PROMISED, database_rows, source, wait_for
 from load import Load, compare
 
 TOKEN = "a-static-token-0123456789"
 KEY = {"x-api-key": TOKEN}
-SLACK_S = 2 if "TSAN_OPTIONS" in os.environ else 0.5  # the thread sanitizer sleeps a second at exit
+AT_ONCE_S = 4  # well below the 5 s that unfinished requests are waited for
 
 
 def serve(home, **how):
@@ -43,13 +43,13 @@ def test_idle_server_stops_at_once(server):
         idle.send(wire.request("/hooks/shop", b'{"transactionId":"a"}', KEY))
         assert idle.reply().status == 200
         code, seconds = timed_stop(server)
-        assert code == 0 and seconds < 2 + SLACK_S
+        assert code == 0 and seconds < AT_ONCE_S
         assert idle.at_end()
 
 
 def test_interrupt_stops_as_well(server):
     server.signal(signal.SIGINT)
-    assert server.wait(10) == 0
+    assert server.wait() == 0
 
 
 def test_stop_right_after_the_welcome(server):
@@ -63,7 +63,7 @@ def test_stop_under_load(server):
     with Load(server, 16, KEY) as load:
         wait_for(lambda: len(load.acknowledged()) > 200)
         code, seconds = timed_stop(server)
-    assert code == 0 and seconds < 5 + SLACK_S
+    assert code == 0 and seconds < STOP_S_PROMISED
     acknowledged = load.acknowledged()
     assert compare(acknowledged, server.rows("SELECT transaction_id FROM event")) == ([], [])
     assert set(load.refused()) <= {503}
@@ -86,7 +86,7 @@ def test_what_is_in_flight_is_finished(server):
         reply = connection.reply()
         assert (reply.status, reply.closes) == (200, True)
         assert connection.at_end()
-    assert server.wait(5) == 0
+    assert server.wait() == 0
     assert server.rows("SELECT payload FROM event") == [(body.decode(),)]
 
 
@@ -96,7 +96,7 @@ def test_nobody_is_let_in_while_others_are_finished(server):
         connection.send(b"POST /hooks/shop HTTP/1.1\r\nHost: a\r\n")
         time.sleep(0.2)
         server.signal(signal.SIGTERM)
-        wait_for(lambda: refused(server), 2, "the end of accepting")
+        wait_for(lambda: refused(server), 4, "the end of accepting")
         assert server.alive
 
 
@@ -114,7 +114,7 @@ def test_one_that_never_finishes_is_not_waited_for(server):
         head.send(b"POST /hooks/shop HTTP/1.1\r\nHost: a\r\n")
         time.sleep(0.2)
         code, seconds = timed_stop(server)
-        assert code == 0 and seconds < 5 + SLACK_S
+        assert code == 0 and seconds < STOP_S_PROMISED
         assert silent.at_end()
 
 
@@ -123,7 +123,7 @@ def test_second_stop_under_load_is_harmless(server):
         wait_for(lambda: len(load.acknowledged()) > 100)
         for _ in range(3):
             server.signal(signal.SIGTERM)
-        assert server.wait(6) == 0
+        assert server.wait(STOP_S_PROMISED) == 0
     assert compare(load.acknowledged(), server.rows("SELECT transaction_id FROM event")) == ([], [])
 
 
@@ -131,11 +131,11 @@ def test_stops_come_until_the_end(server):
     """The last ones meet a server that is closing its store."""
     with Load(server, 8, KEY, pad=2000) as load:
         wait_for(lambda: len(load.acknowledged()) > 500)
-        end = time.monotonic() + 5 + SLACK_S
+        end = time.monotonic() + STOP_S_PROMISED
         while server.alive and time.monotonic() < end:
             server.signal(signal.SIGTERM)
             time.sleep(0.0005)
-    assert server.wait(5) == 0
+    assert server.wait() == 0
     assert compare(load.acknowledged(), server.rows("SELECT transaction_id FROM event")) == ([], [])
 
 
@@ -191,7 +191,7 @@ class SmallDisk:
 
     def close(self):
         self.holder.stdin.close()
-        self.holder.wait(10)
+        self.holder.wait(30)
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_full_disk_answers_503_and_heals(disk, home):
             )
         assert server.alive
         disk.free()
-        wait_for(lambda: post(1000).status == 200, 5, "the healing")
+        wait_for(lambda: post(1000).status == 200, what="the healing")
         assert post(100000).status == 200
     code = server.stop()
     assert code == 0, server.log()[-2000:]
@@ -245,10 +245,10 @@ def test_full_disk_under_load_and_a_kill(disk, home):
     with Load(server, 8, KEY, pad=2000) as load:
         wait_for(lambda: len(load.acknowledged()) > 50)
         disk.fill()
-        wait_for(lambda: load.refused()[503] > 20, 20, "a refusal")
+        wait_for(lambda: load.refused()[503] > 20, what="a refusal")
         disk.free()
         before = len(load.acknowledged())
-        wait_for(lambda: len(load.acknowledged()) > before + 20, 10, "the healing")
+        wait_for(lambda: len(load.acknowledged()) > before + 20, what="the healing")
         assert set(load.refused()) == {503}
         load.stop()
     server.kill()
@@ -262,7 +262,7 @@ def test_full_disk_under_load_and_a_kill(disk, home):
 
 
 def refuse_to_serve(home, server):
-    done = home.run(*server.command[1:], "--listen", "127.0.0.1:0", timeout=30)
+    done = home.run(*server.command[1:], "--listen", "127.0.0.1:0")
     assert done.returncode == 1, done
     assert done.stdout == b""
     sentence = done.stderr.decode()

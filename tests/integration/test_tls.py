@@ -16,7 +16,7 @@ import time
 import pytest
 
 import wire
-from conftest import source, wait_for
+from conftest import WAIT_S_MAX, source, wait_for
 
 TOKEN = "a-static-token-0123456789"
 KEY = {"x-api-key": TOKEN}
@@ -26,7 +26,7 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def openssl(*arguments, **how):
-    return subprocess.run(["openssl", *map(str, arguments)], capture_output=True, timeout=30, **how)
+    return subprocess.run(["openssl", *map(str, arguments)], capture_output=True, timeout=60, **how)
 
 
 def make_pair(folder, name, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
@@ -64,7 +64,7 @@ class Tls:
             context.set_alpn_protocols(alpn)
         return context
 
-    def connect(self, timeout=15.0, session=None, receive_size=None, **how):
+    def connect(self, timeout=WAIT_S_MAX, session=None, receive_size=None, **how):
         connection = wire.Connection.__new__(wire.Connection)
         connection.pending = b""
         raw = socket.socket()
@@ -127,7 +127,7 @@ def test_older_versions_are_refused(shared, version):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version
-    with socket.create_connection(shared.server.address, 10) as raw, pytest.raises(ssl.SSLError):
+    with socket.create_connection(shared.server.address, WAIT_S_MAX) as raw, pytest.raises(ssl.SSLError):
         context.wrap_socket(raw)
 
 
@@ -135,7 +135,7 @@ def test_older_versions_are_refused(shared, version):
 def test_weak_ciphers_are_refused(shared, ciphers):
     context = shared.context("1.2")
     context.set_ciphers(ciphers)
-    with socket.create_connection(shared.server.address, 10) as raw, pytest.raises(ssl.SSLError):
+    with socket.create_connection(shared.server.address, WAIT_S_MAX) as raw, pytest.raises(ssl.SSLError):
         context.wrap_socket(raw, server_hostname="127.0.0.1")
 
 
@@ -163,7 +163,7 @@ def test_sessions_are_resumed_in_1_3_only(shared):
         reused = []
         session = None
         for _ in range(3):
-            with socket.create_connection(shared.server.address, 10) as raw:
+            with socket.create_connection(shared.server.address, WAIT_S_MAX) as raw:
                 with context.wrap_socket(raw, server_hostname="127.0.0.1", session=session) as client:
                     client.sendall(request(0))
                     assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
@@ -250,7 +250,7 @@ def test_a_client_that_does_not_read_yet(shared, version):
     ids = [b"%d-%b" % (i, b"r" * 900) for i in range(12_000)]
     sent = 0
     with shared.connect(version=version, receive_size=4096) as connection:
-        connection.socket.settimeout(1.0)
+        connection.socket.settimeout(3.0)  # longer than a busy disk keeps the server from reading
         try:
             for i in ids:  # a whole request in one record, so that a time-out cuts none in two
                 connection.send(wire.request("/hooks/shop", b'{"transactionId":"%b"}' % i, KEY))
@@ -259,7 +259,7 @@ def test_a_client_that_does_not_read_yet(shared, version):
             pass  # the record is kept, and goes out with the next write
         assert sent > 1100, "too little was due"
         assert sent < len(ids), "the server never stopped reading"
-        connection.socket.settimeout(15.0)
+        connection.socket.settimeout(WAIT_S_MAX)
         for i in ids[:sent]:
             reply = connection.reply()
             assert reply.status == 200 and i in reply.body
@@ -271,7 +271,7 @@ class InMemory:
     def __init__(self, tls, version, cut):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = tls.context(version).wrap_bio(self.incoming, self.outgoing, server_hostname="127.0.0.1")
-        self.socket = socket.create_connection(tls.server.address, 15)
+        self.socket = socket.create_connection(tls.server.address, WAIT_S_MAX)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.cut = cut
         self.run(self.client.do_handshake)
@@ -315,27 +315,48 @@ def test_records_of_one_byte(shared, version, cut):
     client.socket.close()
 
 
-def s_client(tls, version, pieces):
-    """What `openssl s_client` prints while it is given these pieces; it takes lines of one letter as commands."""
+def s_client(tls, version, steps):
+    """What `openssl s_client` prints while it is given these pieces, each once it has printed what the one before leads
+    to; it takes lines of one letter as commands, where it reads nothing else with them."""
     client = subprocess.Popen(
         ["openssl", "s_client", "-connect", tls.server.host, f"-tls{version}", "-CAfile", str(tls.certificate)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    out = bytearray()
+
+    def read():
+        while data := os.read(client.stdout.fileno(), 65536):
+            out.extend(data)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
     try:
-        for piece in pieces:
+        wait_for(lambda: b"Verify return code: " in out, what="the handshake")
+        for piece, leads_to in steps:
+            before = out.count(leads_to)
             client.stdin.write(piece)
             client.stdin.flush()
-            time.sleep(0.3)
+            wait_for(lambda: out.count(leads_to) > before or client.poll() is not None, what=f"{leads_to} after {piece}")
+        client.stdin.close()
     except BrokenPipeError:
         pass  # it has given up
-    return client.communicate(timeout=10)[0]
+    client.wait(WAIT_S_MAX)
+    reader.join(WAIT_S_MAX)
+    client.stdout.close()
+    return bytes(out)
 
 
 def test_key_updates(shared):
     """In TLS 1.3 a client may ask in mid-stream for new keys, of both sides (K) or of its own (k)."""
-    out = s_client(shared, "1_3", [b"K\n", b"k\n", request(3), b"K\n", request(4, headers={"Connection": "close"})])
+    update, served_so = b"KEYUPDATE", b"HTTP/1.1 200 "
+    last = request(4, headers={"Connection": "close"})
+    out = s_client(
+        shared,
+        "1_3",
+        [(b"K\n", update), (b"k\n", update), (request(3), served_so), (b"K\n", update), (last, served_so)],
+    )
     assert out.count(b"KEYUPDATE") == 3
     assert out.count(b"HTTP/1.1 200 ") == 2
 
@@ -349,7 +370,7 @@ def closed_lines(tls):
 
 def test_plain_http_is_closed_with_one_line(shared):
     before = len(closed_lines(shared))
-    with socket.create_connection(shared.server.address, 10) as raw:
+    with socket.create_connection(shared.server.address, WAIT_S_MAX) as raw:
         raw.sendall(request(0))
         try:
             assert raw.recv(100) == b""
@@ -389,7 +410,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("what", GARBAGE)
 def test_garbage(shared, what):
-    with socket.create_connection(shared.server.address, 10) as raw:
+    with socket.create_connection(shared.server.address, WAIT_S_MAX) as raw:
         try:
             raw.sendall(GARBAGE[what])
             raw.shutdown(socket.SHUT_WR)
@@ -432,7 +453,7 @@ def test_a_silent_or_slow_handshake_ends_at_the_head_deadline(tls):
     half = hello()[:200]
     started = time.monotonic()
     address = tls.server.address
-    with socket.create_connection(address, 10) as silent, socket.create_connection(address, 10) as slow:
+    with socket.create_connection(address, WAIT_S_MAX) as silent, socket.create_connection(address, WAIT_S_MAX) as slow:
         slow.settimeout(0.1)
         ends = {}
         for byte in half:
@@ -453,7 +474,7 @@ def test_a_silent_or_slow_handshake_ends_at_the_head_deadline(tls):
                 break
             time.sleep(0.02)
         assert set(ends) == {"slow", "silent"}
-        assert all(HEAD_DEADLINE_S - 0.5 < seconds < HEAD_DEADLINE_S + 4 for seconds in ends.values()), ends
+        assert all(HEAD_DEADLINE_S - 0.5 < seconds < HEAD_DEADLINE_S + 15 for seconds in ends.values()), ends
 
 
 def test_after_the_handshake_an_idle_client_has_the_idle_deadline(tls):
@@ -468,7 +489,8 @@ def test_after_the_handshake_an_idle_client_has_the_idle_deadline(tls):
 
 
 def test_renegotiation_is_refused(shared):
-    out = s_client(shared, "1_2", [request(5), b"R\n", request(6)])
+    served_so = b"HTTP/1.1 200 "
+    out = s_client(shared, "1_2", [(request(5), served_so), (b"R\n", b"no renegotiation"), (request(6), served_so)])
     assert b"Secure Renegotiation IS supported" in out and b"RENEGOTIATING" in out and b"no renegotiation" in out
     assert out.count(b"HTTP/1.1 200 ") == 1
     served(shared)
@@ -574,7 +596,8 @@ def test_reload_under_load_drops_nothing(tls):
     second = make_pair(tls.home.path, "second")
     both = tls.home.write("both.pem", tls.certificate.read_bytes() + second[0].read_bytes())
     pairs = [(tls.certificate, tls.key), second]
-    stop, errors, counts = threading.Event(), [], {}
+    names = [b"s%d" % i for i in range(6)]
+    stop, errors, counts = threading.Event(), [], dict.fromkeys(names, 0)
     context = ssl.create_default_context(cafile=str(both))
 
     def send(name, fresh):
@@ -591,24 +614,26 @@ def test_reload_under_load_drops_nothing(tls):
                 reply = connection.reply()
                 assert reply.status == 200 and not reply.duplicate, reply
                 number += 1
+                counts[name] = number
                 if fresh:
                     connection.socket.close()
                     connection = None
         except BaseException as error:
             errors.append((name, number, error))
-        counts[name] = number
 
-    senders = [threading.Thread(target=send, args=(b"s%d" % i, i % 2 == 0)) for i in range(6)]
+    senders = [threading.Thread(target=send, args=(name, i % 2 == 0)) for i, name in enumerate(names)]
     for sender in senders:
         sender.start()
     for turn in range(16):
         tls.reload(stanza(*pairs[(turn + 1) % 2]))
         time.sleep(0.05)
+    wait_for(lambda: errors or min(counts.values()) > 10, 120, "work for every sender")
     stop.set()
     for sender in senders:
-        sender.join(20)
+        sender.join(WAIT_S_MAX)
+        assert not sender.is_alive()
     assert errors == []
-    assert sum(counts.values()) == len(tls.server.rows()) and min(counts.values()) > 10, counts
+    assert sum(counts.values()) == len(tls.server.rows())
 
 
 def test_tls_is_turned_on_and_off_by_a_reload(home):
@@ -640,7 +665,7 @@ def test_stop_says_goodbye(tls):
         reply = busy.reply()
         assert (reply.status, reply.closes) == (200, True)
         assert busy.at_end()
-    assert tls.server.process.wait(5) == 0
+    assert tls.server.wait() == 0
 
 
 @pytest.mark.skipif("TSAN_OPTIONS" in os.environ, reason="the sanitizer's memory is not ours")

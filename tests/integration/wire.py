@@ -37,7 +37,7 @@ class Closed(Exception):
 
 
 class Connection:
-    def __init__(self, address, timeout=15.0):
+    def __init__(self, address, timeout=30.0):
         self.socket = socket.create_connection(address, timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pending = b""

@@ -494,10 +494,10 @@ static void contention_ends_at_the_deadline(void **state) {
     const struct event *events[] = {&event};
     enum outcome outcome;
     int64_t before_us = os_mono_us();
-    store_set_deadline(store, before_us + 300000);
+    store_set_deadline(store, before_us + 1000000);
     assert_int_equal(store_commit(store, events, 1, &outcome).kind, ERR_OK);
     assert_int_equal(outcome, OUTCOME_FAILED);
-    assert_true(os_mono_us() - before_us < 5000000);
+    assert_true(os_mono_us() - before_us < 15000000);
     assert_in_range(service.asked, 2, 199);
     store_close(store);
 }

@@ -118,7 +118,7 @@ static void test_a_name_server(void **state) {
     assert_int_equal(getsockname(server, (struct sockaddr *)&address, &size), 0);
     assert_int_equal(pthread_create(&thread, NULL, serve_names, &server), 0);
     int file = mkstemp(path);
-    (void)snprintf(text, sizeof text, "nameserver 127.0.0.1:%u\noptions timeout:1 attempts:1\n",
+    (void)snprintf(text, sizeof text, "nameserver 127.0.0.1:%u\noptions timeout:10 attempts:1\n",
                    ntohs(address.sin_port));
     assert_int_equal(write(file, text, strlen(text)), strlen(text));
     assert_int_equal(close(file), 0);
