@@ -58,6 +58,9 @@ bench: setup ## acks a second beside a null server, SQLite and Python; the funct
 	@tools/setup lambda
 	@bench/run
 
+bench-grow: setup ## acks a second with 10 million events stored beside none (30 GB of disk; EVENTS=1000000 for fewer)
+	@bench/grow
+
 lambda: ## build/payhook-lambda-x86_64.zip, the AWS Lambda function (ARCH=arm64: by cross packages)
 	@tools/setup $(if $(filter arm64,$(ARCH)),arm64,lambda)
 	@tools/lambda $(ARCH)
@@ -86,4 +89,4 @@ clean: ## remove what was built
 	rm -rf $(BUILD) build-*
 
 FORCE:
-.PHONY: all help setup run check asan tsan lint fuzz cover timing faults bench lambda install install-files deb deb-check clean FORCE
+.PHONY: all help setup run check asan tsan lint fuzz cover timing faults bench bench-grow lambda install install-files deb deb-check clean FORCE
