@@ -298,6 +298,8 @@ static void test_bad_endpoints(void **state) {
 
 /* -- Tries ----------------------------------------------------------------------------------------------- */
 
+enum { UNTIL_THE_DEADLINE_MS = 1000 };
+
 static const struct tries_case {
     const char *name;
     script first, then; /* the first connection's script, the others' */
@@ -429,7 +431,7 @@ static const struct tries_case {
     {"500 until the deadline",
      {"<", ERROR_500},
      {"<", ERROR_500},
-     1000,
+     UNTIL_THE_DEADLINE_MS,
      false,
      ERR_OK,
      500,
@@ -440,7 +442,7 @@ static const struct tries_case {
     {"throttled until the deadline",
      {"<", THROTTLED},
      {"<", THROTTLED},
-     1000,
+     UNTIL_THE_DEADLINE_MS,
      false,
      ERR_OK,
      400,
@@ -448,11 +450,21 @@ static const struct tries_case {
      3,
      60,
      false},
-    {"broken until the deadline", {"<", "!"}, {"<", "!"}, 1000, false, ERR_NETWORK, 0, "", 3, 60, true},
+    {"broken until the deadline",
+     {"<", "!"},
+     {"<", "!"},
+     UNTIL_THE_DEADLINE_MS,
+     false,
+     ERR_NETWORK,
+     0,
+     "",
+     3,
+     60,
+     true},
     {"garbage until the deadline",
      {"<", JSON("200 OK", "2", "<>")},
      {"<", JSON("200 OK", "2", "<>")},
-     1000,
+     UNTIL_THE_DEADLINE_MS,
      false,
      ERR_NETWORK,
      0,
@@ -522,32 +534,61 @@ static const struct tries_case {
      false},
 };
 
+/* A word of a script; an answer says there that the connection ends, so that no later try can meet it while it does. */
+static char *closing(const char *word) {
+    static const char start[] = ">HTTP/1.1 ";
+    size_t len = strncmp(word, start, sizeof start - 1) == 0 ? strcspn(word, "\r") : 0, room = strlen(word) + 32;
+    char *made = malloc(room);
+    if (made == NULL) abort();
+    (void)snprintf(made, room, "%.*s%s%s", (int)len, word, len > 0 ? "\r\nConnection: close" : "", word + len);
+    return made;
+}
+
+/* False, and what came instead. */
+static bool comes_out(const struct tries_case *c, struct writer *told) {
+    script scripts[2] = {{0}};
+    char *words[2][WORDS_IN_SCRIPT] = {{0}};
+    for (size_t k = 0; k < WORDS_IN_SCRIPT; k++) {
+        if (c->first[k] != NULL) scripts[0][k] = words[0][k] = closing(c->first[k]);
+        if (c->then[k] != NULL) scripts[1][k] = words[1][k] = closing(c->then[k]);
+    }
+    struct stand *stand = calloc(1, sizeof *stand);
+    stand_open(stand, (const script *)scripts, 2); /* ISO C before C23 wants the cast */
+    set_endpoint("AWS_ENDPOINT_URL", stand, "");
+    struct aws *aws = open_aws();
+    struct aws_call call = make_call(c->ms);
+    call.once = c->once;
+    const struct aws_answer *answer;
+    int64_t started_us = os_mono_us();
+    struct err failure = aws_request(aws, &call, &answer);
+    bool as_expected = failure.kind == c->kind && answer->status == c->status &&
+                       str_eq(answer->error, str_from(c->error)) && answer->tries >= c->tries_min &&
+                       answer->tries <= c->tries_max && answer->ambiguous == c->ambiguous;
+    writer_format(told, "%s: kind %d (%s), status %d, error %.*s, %u tries, ambiguous %d", c->name, (int)failure.kind,
+                  failure.where, answer->status, STR_ARG(answer->error), answer->tries, answer->ambiguous);
+    assert_true(os_mono_us() - started_us < (int64_t)c->ms * 1000 + 10000000);
+    aws_close(aws);
+    stand_close(stand);
+    free(stand);
+    for (size_t k = 0; k < WORDS_IN_SCRIPT; k++) {
+        free(words[0][k]);
+        free(words[1][k]);
+    }
+    return as_expected;
+}
+
 static void test_tries(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
-        const struct tries_case *c = &tries[i];
-        script scripts[2];
-        memcpy(scripts[0], c->first, sizeof scripts[0]);
-        memcpy(scripts[1], c->then, sizeof scripts[1]);
-        struct stand *stand = calloc(1, sizeof *stand);
-        stand_open(stand, (const script *)scripts, 2); /* ISO C before C23 wants the cast */
-        set_endpoint("AWS_ENDPOINT_URL", stand, "");
-        struct aws *aws = open_aws();
-        struct aws_call call = make_call(c->ms);
-        call.once = c->once;
-        const struct aws_answer *answer;
-        int64_t started_us = os_mono_us();
-        struct err failure = aws_request(aws, &call, &answer);
-        bool as_expected = failure.kind == c->kind && answer->status == c->status &&
-                           str_eq(answer->error, str_from(c->error)) && answer->tries >= c->tries_min &&
-                           answer->tries <= c->tries_max && answer->ambiguous == c->ambiguous;
-        if (!as_expected)
-            fail_msg("%s: kind %d (%s), status %d, error %.*s, %u tries, ambiguous %d", c->name, (int)failure.kind,
-                     failure.where, answer->status, STR_ARG(answer->error), answer->tries, answer->ambiguous);
-        assert_true(os_mono_us() - started_us < (int64_t)c->ms * 1000 + 10000000);
-        aws_close(aws);
-        stand_close(stand);
-        free(stand);
+        char text[512];
+        struct writer told = writer_make(text, sizeof text);
+        bool good = comes_out(&tries[i], &told);
+        /* The deadline may fall into a try, which then has no answer; mostly it falls between two. */
+        for (int again = 0; !good && tries[i].ms == UNTIL_THE_DEADLINE_MS && again < 4; again++) {
+            told = writer_make(text, sizeof text);
+            good = comes_out(&tries[i], &told);
+        }
+        if (!good) fail_msg("%s", writer_cstr(&told));
     }
 }
 
@@ -572,12 +613,12 @@ static void test_a_kept_connection_that_dies(void **state) {
 
 struct tally {
     size_t good, failed;
-    enum err_kind last;
+    struct err last;
 };
 static void on_tally(void *context, struct err failure, const struct aws_answer *answer) {
     struct tally *tally = context;
     assert_non_null(answer);
-    tally->last = failure.kind;
+    tally->last = failure;
     if (!err_is(failure) && answer->status == 200)
         tally->good++;
     else
@@ -594,12 +635,12 @@ static void test_many_at_once(void **state) {
     set_endpoint("AWS_ENDPOINT_URL", stand, "");
     struct aws *aws = open_aws();
     struct tally tally = {0};
-    const struct aws_call call = make_call(20000);
+    const struct aws_call call = make_call(60000);
     for (int i = 0; i < MANY; i++)
         aws_start(aws, &call, on_tally, &tally);
     assert_int_equal(tally.good, 0);
     aws_run(aws);
-    assert_int_equal(tally.good, MANY);
+    if (tally.good != MANY) fail_msg("%zu failed; the last call could not %s", tally.failed, tally.last.where);
     aws_close(aws);
     stand_close(stand);
     free(stand);
@@ -619,7 +660,7 @@ static void test_without_credentials(void **state) {
     assert_int_equal(tally.failed, 0);
     aws_run(aws);
     assert_int_equal(tally.failed, 3);
-    assert_int_equal(tally.last, ERR_ABSENT);
+    assert_int_equal(tally.last.kind, ERR_ABSENT);
     assert_non_null(strstr(aws_trouble(aws), "no AWS credentials"));
     struct http_request request = {.method = STR("POST"), .target = STR("/")};
     request_split_target(&request);

@@ -175,7 +175,7 @@ static inline void stand_open(struct stand *stand, const script *scripts, size_t
     stand->last[0] = '\0';
     stand->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (pthread_mutex_init(&stand->lock, NULL) != 0 || stand->listener < 0 ||
-        bind(stand->listener, (struct sockaddr *)&address, size) != 0 || listen(stand->listener, 128) != 0 ||
+        bind(stand->listener, (struct sockaddr *)&address, size) != 0 || listen(stand->listener, 1024) != 0 ||
         getsockname(stand->listener, (struct sockaddr *)&address, &size) != 0 ||
         pthread_create(&stand->acceptor, NULL, stand_accept, stand) != 0)
         abort();
