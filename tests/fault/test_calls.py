@@ -75,6 +75,8 @@ class Faulty:
             for server in self.servers:  # a run that failed may have left one
                 if server.alive:
                     server.kill()
+                if server.held is not None:
+                    server.held.close()
 
     def run_and_compare(self):
         server = self.serve(preload(self.fault, self.count))

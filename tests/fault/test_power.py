@@ -67,7 +67,6 @@ class Machine:
     def close(self):
         self.holder.stdin.close()
         self.holder.wait(30)
-        shutil.rmtree(self.folder)  # it is large
 
 
 @pytest.fixture

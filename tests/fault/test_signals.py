@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 and SIGTERM under load, over and over. They show what the kernel's page cache keeps, not the disk."""
 
+import concurrent.futures
+import multiprocessing
+import os
 import random
 import time
 
@@ -12,19 +15,25 @@ from test_kill import kill_under_load
 KILLS_AT_ONCE = 250  # on one folder, so that it stays small
 
 
+def kills_in(path, kills):
+    """The count of what was acknowledged."""
+    path.mkdir()
+    home = Home(path)
+    try:
+        return len(kill_under_load(home, kills))
+    finally:
+        home.close()
+
+
 def test_kills(scale, counts, tmp_path):
-    """The fifty of the small run are in tests/integration; these are some more."""
-    kills, acknowledged = 0, 0
-    while kills < scale(10, 10000):
-        home = Home(tmp_path / f"{kills}")
-        home.path.mkdir()
-        at_once = min(KILLS_AT_ONCE, scale(10, 10000) - kills)
-        try:
-            acknowledged += len(kill_under_load(home, at_once))
-        finally:
-            home.close()
-        kills += at_once
-    counts("kill -9 under load", kills=kills, acknowledged=acknowledged, missing=0, doubled=0)
+    """The fifty of the small run are in tests/integration; these are some more, a server and its senders on each core."""
+    kills = scale(10, 10000)
+    parts = [min(KILLS_AT_ONCE, kills - at) for at in range(0, kills, KILLS_AT_ONCE)]
+    folders = [tmp_path / str(i) for i in range(len(parts))]
+    workers = min(len(parts), os.cpu_count() or 1)
+    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        acknowledged = sum(pool.map(kills_in, folders, parts))
+    counts("kill -9 under load", kills=sum(parts), acknowledged=acknowledged, missing=0, doubled=0)
 
 
 def test_stops(home, scale, counts):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program under test, as a person or a sender meets it: a home folder, commands run in it, servers started in it.
-Every server listens on a loopback port of the kernel's choice, and one that was not stopped by its test must stop in
+Every server listens on a loopback port of the kernel's choice, which stays its own while it is down, and one that was not stopped by its test must stop in
 order at the test's end."""
 
 import os
@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -63,6 +64,15 @@ def wait_for(condition, seconds=WAIT_S_MAX, what="it"):
         time.sleep(0.01)
 
 
+def hold_port():
+    """A socket that is bound to a free port and does not listen. As long as it is open, the kernel gives the port to
+    nobody who asks for any; who asks for this one and allows address reuse, as servers do, may listen at it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 @dataclass
 class Key:
     id: str
@@ -80,9 +90,12 @@ class Server:
         self.environment, self.umask = environment, umask
         home.count += 1
         self.out, self.err = home.path / f"serve-{home.count}.out", home.path / f"serve-{home.count}.err"
-        self.port, self.ended = 0, True
+        self.port, self.ended, self.held = 0, True, None
 
     def start(self, port=0):
+        if port == 0:
+            self.held = self.held or hold_port()
+            port = self.held.getsockname()[1]
         with open(self.out, "wb") as out, open(self.err, "ab") as err:
             self.process = subprocess.Popen(
                 [*self.command, "--listen", f"127.0.0.1:{port}"],
@@ -275,6 +288,9 @@ class Home:
             except subprocess.TimeoutExpired:
                 server.kill()
                 codes.append("a hang")
+        for server in self.servers:
+            if server.held is not None:
+                server.held.close()
         logs = "\n".join(server.log()[-3000:] for server in self.servers)
         shutil.rmtree(self.path, ignore_errors=True)
         assert all(code == 0 for code in codes), f"a server ended with {codes}:\n{logs}"

@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MiniStack on loopback, with its files in a folder of the test's own.
-
-It wants to be told its port. One is held, bound and not listening, until MiniStack listens at it too (both allow address
-reuse), so that no other program is given it in between."""
+"""MiniStack on loopback, with its files in a folder of the test's own."""
 
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -13,7 +9,7 @@ import urllib.parse
 import urllib.request
 
 import signing
-from conftest import Key, wait_for
+from conftest import Key, hold_port, wait_for
 
 
 class MiniStack:
@@ -21,9 +17,7 @@ class MiniStack:
         self.folder, self.process = folder, None
 
     def __enter__(self):
-        with socket.socket() as held:
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.bind(("127.0.0.1", 0))
+        with hold_port() as held:
             self.start(held.getsockname()[1])
         return self
 
