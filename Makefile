@@ -36,7 +36,7 @@ asan: setup ## unit and contract tests under the address and undefined behaviour
 tsan: setup ## integration tests over a thread-sanitized server
 	@tools/check tsan
 
-faults: setup ## the fault harnesses at their large counts: about two hours
+faults: setup ## the fault harnesses at their large counts: an hour or two
 	@tools/setup faults
 	@tools/faults
 

@@ -52,7 +52,7 @@ static void make(struct made *made, uint64_t run_id, uint64_t serial, const char
 
 static void fill(struct store *store, uint64_t count) {
     struct made *made = calloc(COMMIT, sizeof *made);
-    const struct event **events = calloc(COMMIT, sizeof *events);
+    const struct event **events = calloc(COMMIT, sizeof(const struct event *));
     enum outcome *outcomes = calloc(COMMIT, sizeof *outcomes);
     check(made != NULL);
     check(events != NULL);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program under test, as a person or a sender meets it: a home folder, commands run in it, servers started in it.
-Every server listens on a loopback port of the kernel's choice, which stays its own while it is down, and one that was not stopped by its test must stop in
-order at the test's end."""
+Every server listens on a loopback port of the kernel's choice, which stays its own while it is down, and one that was
+not stopped by its test must stop in order at the test's end."""
 
 import os
 import pathlib
