@@ -621,9 +621,11 @@ void json_write_string(struct writer *w, struct str text, bool ascii) {
     const uint8_t *p = bytes_of(text), *end = end_of(text), *run = p;
     writer_char(w, '"');
     while (p < end) {
-        if (!ascii && end - p >= 8 && word_stops(word_load(p)) == 0) {
-            p += 8;
-            continue;
+        if (end - p >= 8) {
+            uint64_t word = word_load(p), stops = word_stops(word) | (ascii ? word_zeros(word ^ WORD(0x7f)) : 0);
+            size_t step = stops == 0 ? 8 : word_first(stops);
+            p += step;
+            if (step > 0) continue;
         }
         size_t size = utf8_size(p, end);
         bool plain = *p < 0x80 ? *p >= 0x20 && *p != '"' && *p != '\\' && !(ascii && *p == 0x7f) : size > 0 && !ascii;
