@@ -70,6 +70,10 @@ enum {
     CLIENT_CONNECTIONS_MAX = 128,        /* connections to one target: further exchanges wait for one */
     CLIENT_ANSWER_SIZE_MAX = 64 << 20,   /* bytes of an answer's body: no answer beyond (ERR_NETWORK) */
     CLIENT_ANSWER_HEAD_SIZE_MAX = 65536, /* bytes of an answer's head: the same */
+    ANSWER_HEADERS_MAX = 128,            /* header fields of an answer (codec/answer): the same */
+    CLIENT_ROOM_SIZE = 16384,            /* bytes of memory that an answer begins with, doubled as it grows … */
+    CLIENT_ROOM_KEPT_SIZE = 65536,       /* … and kept for the next one up to this */
+    CLIENT_UNUSED_MAX = 64,              /* ended exchanges whose memory is kept for the next ones */
 
     /* AWS (net/credentials, net/aws). */
     AWS_FILE_SIZE_MAX = 1 << 20,       /* bytes of a shared credentials or configuration file: refused */

@@ -528,6 +528,10 @@ enum http1_result http1_chunks_read(struct http1_chunks *chunks, char *buffer, s
     return chunks->state == CHUNK_DONE ? HTTP1_OK : HTTP1_MORE;
 }
 
+uint64_t http1_chunks_left(const struct http1_chunks *chunks) {
+    return chunks->state <= CHUNK_DATA ? chunks->chunk_left : 0; /* then it is the trailers' */
+}
+
 /* A status we answer with is a row here. Names: RFC 9110 §15, RFC 6585 §5; 498 is GoCardless's own. */
 static const struct {
     int status;

@@ -51,6 +51,8 @@ struct http1_chunks {
  * again. */
 enum http1_result http1_chunks_read(struct http1_chunks *chunks, char *buffer, size_t size, size_t *ret_body_size,
                                     size_t *ret_used);
+/* After HTTP1_MORE: how many bytes the chunk that is being read has announced and not yet given. */
+uint64_t http1_chunks_left(const struct http1_chunks *chunks);
 
 /* A reply's head and body. extra: complete header lines ("name: value\r\n"...), or empty. body may be empty;
  * content-length is always written. close: adds "connection: close". content_type ptr NULL: none is written. A reply to
