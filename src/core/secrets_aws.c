@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One call, GetSecretValue (AWS Secrets Manager API Reference), and JSON read by slices, so that no tree of decoded
  * texts is left behind in the heap: what is decoded goes into secret memory. The answer itself passes through the
- * client's buffers, which are not wiped; core dumps are off where this runs for long. It keeps nothing: the server
+ * memory of aws_request, which is not wiped; core dumps are off where this runs for long. It keeps nothing: the server
  * reads at each load (secrets.c), the function keeps what it has read (config_cache.c). */
 #include "core/secrets_aws.h"
 

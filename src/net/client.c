@@ -1,39 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exchanges over libevent's HTTP client, with what it lacks: deadlines for each phase, kept connections, several
- * addresses of one name, and the knowledge of whether a request that failed may have arrived.
+/* Exchanges over net/channel: deadlines for each phase, kept connections, several addresses of one name, and the
+ * knowledge of whether a request that failed may have arrived.
  *
  * An exchange waits in one queue at a time: the client's (to be started in the next turn of the loop), its pool's (for
  * addresses, or for a connection) or none (it has a connection). A pool is a target: its connections, idle and busy, at
- * most CLIENT_CONNECTIONS_MAX. A libevent connection object serves one TCP connection only and is never reconnected.
- * Since one may not be freed within its own call backs, it then goes to the dead, who are buried at the next turn. What
- * bytes came and went is seen by call backs on the buffers below libevent's HTTP client.
+ * most CLIENT_CONNECTIONS_MAX. Where one is idle, the request is sent at once; nothing is ever called back from there.
+ * Ended exchanges are kept with their memory for the next ones.
  *
  * It does not follow redirects, cache, compress, pipeline, or know proxies and cookies. */
 #include "net/client.h"
 
 #include "base/os.h"
+#include "net/channel.h"
 #include "net/message.h"
 #include "net/resolve.h"
 #include "net/tls.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/http.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
 
-enum {
-    NAME_KEPT_US = 5000000,         /* how long addresses are used again for new connections */
-    NEVER_S = 10 * 365 * 24 * 3600, /* libevent's own time-outs, which would end a wait for the Runtime API's next */
-};
+enum { NAME_KEPT_US = 5000000 }; /* how long addresses are used again for new connections */
 
 TAILQ_HEAD(exchange_queue, exchange);
-LIST_HEAD(connection_list, connection);
+LIST_HEAD(connection_list, channel);
 LIST_HEAD(pool_list, pool);
 LIST_HEAD(wait_list, wait);
 
@@ -52,16 +43,6 @@ struct pool {
     bool asking;
 };
 
-struct connection {
-    LIST_ENTRY(connection) next;
-    struct pool *pool;
-    struct evhttp_connection *http;
-    struct bufferevent *buffers;
-    struct exchange *exchange; /* NULL: idle */
-    bool kept;                 /* has served an exchange before */
-    bool dead;
-};
-
 struct exchange {
     TAILQ_ENTRY(exchange) next;
     struct exchange_queue *queue; /* it waits in, or NULL */
@@ -71,17 +52,14 @@ struct exchange {
     struct client_timeouts timeouts;
     client_done *done;
     void *context;
-    struct connection *connection; /* or NULL */
-    struct evhttp_request *wire;   /* the request as libevent has it; its own, and gone with the answer */
-    struct evhttp_request *answer; /* owned from the answer on, where the exchange is kept */
-    struct http_header *headers;
+    struct channel *connection; /* or NULL */
+    struct transfer transfer;
     struct client_response response;
     struct event *timer;
     int64_t whole_us, connect_us, phase_us; /* ends on the monotonic clock; INT64_MAX: none; 0: not begun */
     uint32_t address;                       /* which is tried next */
-    bool writing, sent, answered;           /* on this connection: a byte was given to it, all were, one came back */
     bool replaced;                          /* a dead kept connection was */
-    bool kept;                              /* not freed after done: client_exchange's */
+    bool kept;                              /* not given back after done: client_exchange's */
 };
 
 struct wait {
@@ -99,9 +77,9 @@ struct client {
     struct tls *tls;           /* NULL until a target wants it */
     struct exchange_queue starting;
     struct pool_list pools;
-    struct connection_list dead;
     struct wait_list waits;
-    size_t in_flight;
+    struct exchange_queue unused;
+    size_t in_flight, unused_count;
     struct exchange *last; /* whose response client_exchange has given */
     bool running;
 };
@@ -119,11 +97,17 @@ static void dequeue(struct exchange *exchange) {
     exchange->queue = NULL;
 }
 
-/* In the next turn of the loop, so that no call back of libevent's has us call it from within. */
+/* In the next turn of the loop, so that done is never called from where an exchange begins or another one ends. */
 static void start_soon(struct exchange *exchange) {
     dequeue(exchange);
     enqueue(exchange, &exchange->client->starting);
     event_active(exchange->client->pump, EV_TIMEOUT, 0);
+}
+
+/* With another connection. */
+static void start_again(struct exchange *exchange) {
+    transfer_end(&exchange->transfer);
+    start_soon(exchange);
 }
 
 static void move_first(struct exchange_queue *queue) {
@@ -147,62 +131,50 @@ static void set_phase(struct exchange *exchange, int64_t end_us) {
 }
 
 static void exchange_free(struct exchange *exchange) {
-    if (exchange == NULL) return;
-    if (exchange->timer != NULL) event_free(exchange->timer);
-    if (exchange->answer != NULL) evhttp_request_free(exchange->answer);
-    free(exchange->headers);
+    event_free(exchange->timer);
+    transfer_done(&exchange->transfer);
     free(exchange);
+}
+
+/* With its memory, for the next one. */
+static void give_back(struct exchange *exchange) {
+    struct client *client = exchange->client;
+    if (client->unused_count == CLIENT_UNUSED_MAX) {
+        exchange_free(exchange);
+        return;
+    }
+    transfer_end(&exchange->transfer);
+    TAILQ_INSERT_HEAD(&client->unused, exchange, next);
+    client->unused_count++;
 }
 
 static void finish(struct exchange *exchange, struct err failure) {
     dequeue(exchange);
     check(exchange->connection == NULL);
     exchange->client->in_flight--;
-    event_free(exchange->timer);
-    exchange->timer = NULL;
-    bool kept = exchange->kept; /* then its owner frees it */
+    (void)event_del(exchange->timer); /* fails only where it was never set up */
+    bool kept = exchange->kept;       /* then its owner gives it back */
     exchange->done(exchange->context, failure, &exchange->response);
-    if (!kept) exchange_free(exchange);
+    if (!kept) give_back(exchange);
 }
 
 /* -- Connections ----------------------------------------------------------------------------------------- */
 
-/* Frees all of a list, with the exchanges they may have. */
-static void bury(struct connection_list *list) {
-    struct connection *connection = LIST_FIRST(list), *after;
-    LIST_INIT(list);
-    for (; connection != NULL; connection = after) {
-        after = LIST_NEXT(connection, next);
-        struct exchange *exchange = connection->exchange;
-        connection->exchange = NULL;
-        evhttp_connection_set_closecb(connection->http, NULL, NULL);
-        evhttp_connection_free(connection->http);
-        free(connection);
-        exchange_free(exchange);
-    }
-}
+static struct pool *pool_with(const struct channel *connection) { return connection->owner; }
 
 /* Takes a connection out of its pool; whoever waits for one may make another. */
-static void kill_connection(struct connection *connection) {
-    if (connection->dead) return;
-    connection->dead = true;
-    connection->exchange = NULL;
-    struct pool *pool = connection->pool;
+static void drop_connection(struct channel *connection) {
+    struct pool *pool = pool_with(connection);
     LIST_REMOVE(connection, next);
-    LIST_INSERT_HEAD(&pool->client->dead, connection, next);
+    channel_close(connection);
     pool->connection_count--;
     move_first(&pool->for_connection);
-    event_active(pool->client->pump, EV_TIMEOUT, 0);
 }
 
-static void release_connection(struct connection *connection) {
-    struct pool *pool = connection->pool;
-    connection->exchange = NULL;
-    connection->kept = true;
-    /* It is closed already; or there is more than the answer, which must not be taken for the next one's. */
-    if (bufferevent_getfd(connection->buffers) < 0 ||
-        evbuffer_get_length(bufferevent_get_input(connection->buffers)) > 0) {
-        kill_connection(connection);
+static void release_connection(struct channel *connection) {
+    struct pool *pool = pool_with(connection);
+    if (!channel_rest(connection)) {
+        drop_connection(connection);
         return;
     }
     LIST_REMOVE(connection, next);
@@ -210,114 +182,56 @@ static void release_connection(struct connection *connection) {
     move_first(&pool->for_connection);
 }
 
-/* Closed by libevent: by the peer when it was idle, else within an exchange, which then is told otherwise. */
-static void on_close(struct evhttp_connection *http, void *context) {
-    (void)http;
-    struct connection *connection = context;
-    if (connection->exchange == NULL) kill_connection(connection);
+static void on_moved(struct channel *connection) {
+    struct exchange *exchange = connection->user;
+    bool waits = exchange->transfer.sent && !exchange->transfer.answered;
+    set_phase(exchange, waits ? end_of(exchange->timeouts.first_byte_ms, os_mono_us()) : INT64_MAX);
 }
 
-/* What is written for the first time is the request: the connection stands, its handshake is done. When all of it has
- * gone, the wait for the answer begins. */
-static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *context) {
-    struct connection *connection = context;
-    struct exchange *exchange = connection->exchange;
-    if (exchange == NULL || exchange->connection != connection) return;
-    if (info->n_added > 0 && !exchange->writing) {
-        exchange->writing = true;
-        set_phase(exchange, INT64_MAX);
-        /* An answer to a request that the peer did not read to its end is an answer. Not once it is sent: then libevent
-         * would wait for ever where a connection ends within a line of the answer. */
-        check(evhttp_connection_set_flags(connection->http, EVHTTP_CON_READ_ON_WRITE_ERROR) == 0);
-        if (connection->kept) return;
-        const int on = 1; /* best effort: it only saves time */
-        (void)setsockopt(bufferevent_getfd(connection->buffers), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
-    if (info->n_deleted > 0 && evbuffer_get_length(output) == 0 && !exchange->sent) {
-        exchange->sent = true;
-        check(evhttp_connection_set_flags(connection->http, 0) == 0);
-        if (!exchange->answered) set_phase(exchange, end_of(exchange->timeouts.first_byte_ms, os_mono_us()));
-    }
-}
+static void on_ended(struct channel *connection, struct err failure);
+static const struct channel_calls channel_calls = {on_moved, on_ended, drop_connection};
 
-static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *context) {
-    (void)input;
-    struct connection *connection = context;
-    struct exchange *exchange = connection->exchange;
-    if (exchange == NULL || info->n_added == 0 || exchange->answered) return;
-    exchange->answered = true;
-    set_phase(exchange, INT64_MAX);
-}
-
-static struct connection *open_connection(struct pool *pool, const char *address, struct err *ret_failure) {
+static struct channel *open_connection(struct pool *pool, const char *address, struct err *ret_failure) {
     struct client *client = pool->client;
     *ret_failure = err_ok();
     if (pool->tls && client->tls == NULL) {
         *ret_failure = tls_open(&client->tls);
         if (err_is(*ret_failure)) return NULL;
     }
-    *ret_failure = err_make(ERR_MEMORY, ENOMEM, "make a connection");
-    struct bufferevent *buffers = pool->tls ? tls_connection(client->tls, client->base, str_from(pool->host))
-                                            : bufferevent_socket_new(client->base, -1, BEV_OPT_CLOSE_ON_FREE);
-    if (buffers == NULL) return NULL;
-    struct connection *connection = calloc(1, sizeof *connection);
-    struct evhttp_connection *http = NULL;
-    if (connection != NULL && evbuffer_add_cb(bufferevent_get_output(buffers), on_output, connection) != NULL &&
-        evbuffer_add_cb(bufferevent_get_input(buffers), on_input, connection) != NULL)
-        http = evhttp_connection_base_bufferevent_new(client->base, NULL, buffers, address, pool->port);
-    if (http == NULL) {
-        bufferevent_free(buffers);
-        free(connection);
+    struct channel *connection = channel_open(client->base, pool->tls ? client->tls : NULL, str_from(pool->host),
+                                              address, pool->port, &channel_calls);
+    if (connection == NULL) {
+        *ret_failure = err_make(ERR_MEMORY, ENOMEM, "make a connection");
         return NULL;
     }
-    evhttp_connection_set_timeout_tv(http, &(const struct timeval){.tv_sec = NEVER_S});
-    evhttp_connection_set_max_body_size(http, CLIENT_ANSWER_SIZE_MAX);
-    evhttp_connection_set_max_headers_size(http, CLIENT_ANSWER_HEAD_SIZE_MAX);
-    evhttp_connection_set_closecb(http, on_close, connection);
-    *connection = (struct connection){.pool = pool, .http = http, .buffers = buffers};
+    connection->owner = pool;
     LIST_INSERT_HEAD(&pool->busy, connection, next);
     pool->connection_count++;
-    *ret_failure = err_ok();
     return connection;
 }
 
-/* False where the peer has closed, or sent what nobody asked for: both may be known to the kernel only, when the
- * process was frozen. With TLS the latter may be one of its own messages. */
-static bool is_usable(const struct connection *connection) {
-    char byte;
-    ssize_t got = recv(bufferevent_getfd(connection->buffers), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-    return got > 0 && connection->pool->tls;
-}
-
-static struct connection *take_idle(struct pool *pool) {
-    struct connection *connection;
+static struct channel *take_idle(struct pool *pool) {
+    struct channel *connection;
     while ((connection = LIST_FIRST(&pool->idle)) != NULL) {
-        if (is_usable(connection)) {
+        if (channel_is_quiet(connection)) {
             LIST_REMOVE(connection, next);
             LIST_INSERT_HEAD(&pool->busy, connection, next);
             return connection;
         }
-        kill_connection(connection);
+        drop_connection(connection);
     }
     return NULL;
 }
 
 /* -- One exchange from its start to its end -------------------------------------------------------------- */
 
-/* Begins anew, with another connection. */
-static void again(struct exchange *exchange) {
-    exchange->writing = exchange->sent = exchange->answered = false;
-    start_soon(exchange);
-}
-
 /* Its connection has failed. Another address, another connection, or the end. */
-static void on_failure(struct exchange *exchange, struct connection *connection, struct err failure) {
+static void on_failure(struct exchange *exchange, struct channel *connection, struct err failure) {
     struct pool *pool = exchange->pool;
-    bool was_kept = connection->kept, stood = exchange->writing || was_kept;
-    bool distrusted = failure.kind == ERR_NETWORK && !stood && pool->tls && tls_distrusted(connection->buffers);
+    bool was_kept = connection->kept, stood = exchange->transfer.writing;
+    bool distrusted = failure.kind == ERR_NETWORK && !stood && channel_is_distrusted(connection);
     exchange->connection = NULL;
-    kill_connection(connection);
+    drop_connection(connection);
     if (distrusted) { /* that is no fault of the address */
         finish(exchange, err_make(ERR_NETWORK, 0, "trust the server's certificate"));
         return;
@@ -326,7 +240,7 @@ static void on_failure(struct exchange *exchange, struct connection *connection,
         int64_t now_us = os_mono_us();
         if (++exchange->address < pool->addresses.count && now_us < exchange->whole_us &&
             now_us < exchange->connect_us) {
-            again(exchange);
+            start_again(exchange);
             return;
         }
         if (pool->addresses_until_us != INT64_MAX) pool->addresses_until_us = 0; /* ask again next time */
@@ -334,66 +248,47 @@ static void on_failure(struct exchange *exchange, struct connection *connection,
         return;
     }
     exchange->response.ambiguous = true;
-    if (was_kept && failure.kind == ERR_NETWORK && !exchange->answered && !exchange->replaced &&
+    if (was_kept && failure.kind == ERR_NETWORK && !exchange->transfer.answered && !exchange->replaced &&
         !exchange->timeouts.once) {
         exchange->replaced = true;
         exchange->connect_us = 0;
-        again(exchange);
+        start_again(exchange);
         return;
     }
     finish(exchange, failure);
 }
 
-/* NULL, or a status of 0: there is no answer. */
-static void on_answer(struct evhttp_request *answer, void *context) {
-    struct exchange *exchange = context;
-    struct connection *connection = exchange->connection;
-    check(connection != NULL);
-    exchange->wire = NULL;
-    if (answer == NULL || evhttp_request_get_response_code(answer) == 0) {
-        const char *where = !exchange->writing   ? "reach the server"
-                            : exchange->answered ? "read the answer to its end"
-                                                 : "get an answer: the connection broke off";
-        on_failure(exchange, connection, err_make(ERR_NETWORK, 0, where));
+static void on_ended(struct channel *connection, struct err failure) {
+    struct exchange *exchange = connection->user;
+    if (err_is(failure)) {
+        on_failure(exchange, connection, failure);
         return;
     }
-    struct err failure = message_read(answer, &exchange->headers, &exchange->response);
-    if (exchange->kept) {
-        evhttp_request_own(answer);
-        exchange->answer = answer;
-    }
-    if (err_is(failure)) exchange->response.ambiguous = true;
-    /* What was not sent to its end leaves the connection in the middle of something. */
-    bool whole = exchange->sent && evbuffer_get_length(bufferevent_get_output(connection->buffers)) == 0;
+    const struct answer *answer = &exchange->transfer.answer;
+    exchange->response.status = answer->status;
+    exchange->response.headers = answer->headers;
+    exchange->response.header_count = answer->header_count;
+    exchange->response.body = answer->body;
     exchange->connection = NULL;
-    if (whole && !err_is(failure))
-        release_connection(connection);
-    else
-        kill_connection(connection);
-    finish(exchange, failure);
+    release_connection(connection);
+    finish(exchange, err_ok());
 }
 
-/* From the loop, never from within libevent's HTTP client: the connection can be freed at once, and must be, since it
- * still knows the exchange. */
 static void on_deadline(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct exchange *exchange = context;
-    struct connection *connection = exchange->connection;
-    const char *where = exchange->sent       ? "get an answer in time"
-                        : exchange->writing  ? "send the request in time"
-                        : connection != NULL ? "connect in time"
+    struct channel *connection = exchange->connection;
+    const char *where = exchange->transfer.sent      ? "get an answer in time"
+                        : exchange->transfer.writing ? "send the request in time"
+                        : connection != NULL         ? "connect in time"
                         : exchange->pool != NULL && exchange->queue == &exchange->pool->for_addresses
                             ? "find the host's address in time"
                             : "get a connection in time";
     struct err failure = err_make(ERR_TIMEOUT, 0, where);
-    if (connection == NULL) {
+    if (connection == NULL)
         finish(exchange, failure);
-        return;
-    }
-    /* Without the request, which is freed here: on_answer is not called for it. */
-    evhttp_cancel_request(exchange->wire);
-    exchange->wire = NULL;
-    on_failure(exchange, connection, failure);
+    else
+        on_failure(exchange, connection, failure);
 }
 
 static void on_addresses(void *context, const struct addresses *addresses) {
@@ -433,9 +328,9 @@ static bool have_addresses(struct exchange *exchange) {
 }
 
 /* An idle connection, or a new one. NULL: the exchange waits, or is gone. */
-static struct connection *connection_for(struct exchange *exchange) {
+static struct channel *connection_for(struct exchange *exchange) {
     struct pool *pool = exchange->pool;
-    struct connection *connection = exchange->replaced ? NULL : take_idle(pool);
+    struct channel *connection = exchange->replaced ? NULL : take_idle(pool);
     if (connection != NULL) {
         set_phase(exchange, INT64_MAX);
         return connection;
@@ -480,30 +375,40 @@ static struct pool *pool_of(struct client *client, const struct client_target *t
     return pool;
 }
 
+/* What cannot be sent now is sent from the loop. False, and the connection is gone: no memory. */
+static bool carry(struct exchange *exchange, struct channel *connection) {
+    if (!transfer_begin(&exchange->transfer, exchange->request)) {
+        drop_connection(connection);
+        return false;
+    }
+    exchange->connection = connection;
+    connection->user = exchange;
+    channel_carry(connection, &exchange->transfer);
+    return true;
+}
+
 static void start(struct exchange *exchange) {
     if (exchange->pool == NULL || !message_is_sendable(exchange->request)) {
         finish(exchange, err_make(ERR_INPUT, 0, "send a request like that"));
         return;
     }
-    struct connection *connection = connection_for(exchange);
-    if (connection == NULL) return;
-    exchange->connection = connection;
-    connection->exchange = exchange;
-    exchange->wire = message_make(exchange->request, on_answer, exchange);
-    /* From here on the exchange may be gone: a connection that fails at once is told within the call. Where the call
-     * itself fails nothing was told. */
-    if (exchange->wire == NULL || !message_send(connection->http, exchange->wire, exchange->request)) {
-        exchange->wire = NULL;
-        exchange->connection = NULL;
-        kill_connection(connection);
+    struct channel *connection = connection_for(exchange);
+    if (connection != NULL && !carry(exchange, connection))
         finish(exchange, err_make(ERR_MEMORY, ENOMEM, "send the request"));
-    }
+}
+
+/* True where an idle connection has taken it: that needs no turn of the loop, and nothing can end within. */
+static bool start_at_once(struct exchange *exchange) {
+    struct pool *pool = exchange->pool;
+    if (pool == NULL || !TAILQ_EMPTY(&exchange->client->starting) || !message_is_sendable(exchange->request))
+        return false;
+    struct channel *connection = take_idle(pool);
+    return connection != NULL && carry(exchange, connection);
 }
 
 static void on_pump(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct client *client = context;
-    bury(&client->dead);
     struct exchange *exchange;
     while ((exchange = TAILQ_FIRST(&client->starting)) != NULL) {
         TAILQ_REMOVE(&client->starting, exchange, next);
@@ -532,6 +437,7 @@ struct err client_open(struct writer *message, struct client **ret_client) {
         return err_make(ERR_SYSTEM, errno, "make an event loop");
     }
     TAILQ_INIT(&client->starting);
+    TAILQ_INIT(&client->unused);
     *ret_client = client;
     return err_ok();
 }
@@ -545,14 +451,23 @@ static void drop(struct exchange_queue *queue) {
     TAILQ_INIT(queue);
 }
 
+static void drop_connections(struct connection_list *list) {
+    struct channel *connection = LIST_FIRST(list), *after;
+    for (; connection != NULL; connection = after) {
+        after = LIST_NEXT(connection, next);
+        if (connection->transfer != NULL) exchange_free(connection->user);
+        channel_close(connection);
+    }
+}
+
 static void drop_pools(struct client *client) {
     struct pool *pool = LIST_FIRST(&client->pools), *after;
     for (; pool != NULL; pool = after) {
         after = LIST_NEXT(pool, next);
         drop(&pool->for_addresses);
         drop(&pool->for_connection);
-        bury(&pool->idle);
-        bury(&pool->busy);
+        drop_connections(&pool->idle);
+        drop_connections(&pool->busy);
         free(pool);
     }
 }
@@ -571,14 +486,12 @@ void client_close(struct client *client) {
     check(!client->running);
     drop(&client->starting);
     drop_waits(client);
-    bury(&client->dead);
     event_free(client->pump);
     drop_pools(client);
     resolver_close(client->resolver);
-    exchange_free(client->last);
+    if (client->last != NULL) exchange_free(client->last);
+    drop(&client->unused);
     tls_close(client->tls);
-    /* Buffers are freed by the loop. */
-    (void)event_base_loop(client->base, EVLOOP_NONBLOCK); /* whether events are left does not matter */
     event_base_free(client->base);
     free(client);
 }
@@ -586,18 +499,31 @@ void client_close(struct client *client) {
 static struct exchange *begin(struct client *client, const struct client_target *target,
                               const struct http_request *request, struct client_timeouts timeouts, client_done *done,
                               void *context) {
-    struct exchange *exchange = calloc(1, sizeof *exchange);
-    check(exchange != NULL);
-    *exchange =
-        (struct exchange){.client = client, .request = request, .timeouts = timeouts, .done = done, .context = context};
+    struct exchange *exchange = TAILQ_FIRST(&client->unused);
+    if (exchange != NULL) {
+        TAILQ_REMOVE(&client->unused, exchange, next);
+        client->unused_count--;
+    } else {
+        exchange = calloc(1, sizeof *exchange);
+        check(exchange != NULL);
+        exchange->client = client;
+        exchange->timer = event_new(client->base, -1, 0, on_deadline, exchange);
+        check(exchange->timer != NULL);
+    }
+    exchange->pool = NULL;
+    exchange->request = request;
+    exchange->timeouts = timeouts;
+    exchange->done = done;
+    exchange->context = context;
+    exchange->response = (struct client_response){0};
     exchange->whole_us = end_of(timeouts.whole_ms, os_mono_us());
-    exchange->timer = event_new(client->base, -1, 0, on_deadline, exchange);
-    check(exchange->timer != NULL);
+    exchange->connect_us = 0;
+    exchange->replaced = exchange->kept = false;
     struct str host = target->host;
     if (host.len > 0 && host.len < sizeof((struct pool *)0)->host && target->port != 0 && !str_has_control(host))
         exchange->pool = pool_of(client, target);
     client->in_flight++;
-    start_soon(exchange);
+    if (!start_at_once(exchange)) start_soon(exchange);
     return exchange;
 }
 
@@ -652,7 +578,7 @@ struct err client_exchange(struct client *client, const struct client_target *ta
                            const struct http_request *request, struct client_timeouts timeouts,
                            const struct client_response **ret_response) {
     struct waited waited = {.done = false};
-    exchange_free(client->last);
+    if (client->last != NULL) give_back(client->last);
     client->last = begin(client, target, request, timeouts, on_waited, &waited);
     client->last->kept = true;
     while (!waited.done)

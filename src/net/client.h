@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP exchanges as a client, many in flight on one thread: libevent's HTTP client, with TLS under it for https
- * (net/tls). Connections are kept and used again. Proxy variables of the environment are ignored, redirects are
- * answers. */
+/* HTTP exchanges as a client, many in flight on one thread, with TLS for https (net/tls). Connections are kept and used
+ * again. Proxy variables of the environment are ignored, redirects are answers. */
 #ifndef PAYHOOK_NET_CLIENT_H
 #define PAYHOOK_NET_CLIENT_H
 

@@ -228,7 +228,7 @@ static enum found find_in_files(struct finder *finder) {
 
 static void ask(struct finder *finder, const char *method, struct str path, const char *token_header);
 
-/* Answers hold secrets, and their bytes are libevent's, not constant. */
+/* Answers hold secrets, and their bytes are the client's, not constant. */
 static void wipe_answer(const struct client_response *response) {
     if (response->body.len > 0) os_wipe((char *)(uintptr_t)response->body.ptr, response->body.len);
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OpenSSL under libevent's buffers: TLS 1.2 or newer, the server's name sent (SNI) and checked against the certificate.
+/* OpenSSL on the descriptor (SSL_set_fd): TLS 1.2 or newer, the server's name sent (SNI) and checked against the
+ * certificate. It reads ahead, so that a record costs one system call.
  *
  * A connection that ends without TLS's own good-bye is an error, so that an answer which ends with the connection
  * cannot be cut short by somebody else. There are no client certificates, no revocation lists, no resumption. */
 #include "net/tls.h"
 
 #include <arpa/inet.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -16,6 +15,11 @@
 
 struct tls {
     SSL_CTX *context;
+};
+
+struct tls_peer {
+    SSL *ssl;
+    bool broken;
 };
 
 /* In this order; the first that can be read is all we trust. */
@@ -49,7 +53,9 @@ struct err tls_open(struct tls **ret_tls) {
         return err_make(ERR_NETWORK, 0, "read the bundle of CA certificates (SSL_CERT_FILE)");
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS); /* gives back the new mode */
+    (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER); /* gives back the new mode */
+    SSL_CTX_set_read_ahead(context, 1);
     tls->context = context;
     *ret_tls = tls;
     return err_ok();
@@ -71,22 +77,71 @@ static bool expect_host(SSL *ssl, char *host) {
     return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-struct bufferevent *tls_connection(struct tls *tls, struct event_base *base, struct str host) {
+struct tls_peer *tls_peer_open(struct tls *tls, int fd, struct str host) {
     char name[256];
     if (host.len == 0 || host.len >= sizeof name) return NULL;
     memcpy(name, host.ptr, host.len);
     name[host.len] = '\0';
-    SSL *ssl = SSL_new(tls->context);
-    if (ssl == NULL) return NULL;
-    if (!expect_host(ssl, name)) {
-        SSL_free(ssl);
+    struct tls_peer *peer = calloc(1, sizeof *peer);
+    if (peer == NULL) return NULL;
+    peer->ssl = SSL_new(tls->context);
+    if (peer->ssl == NULL || SSL_set_fd(peer->ssl, fd) != 1 || !expect_host(peer->ssl, name)) {
+        SSL_free(peer->ssl);
+        free(peer);
+        ERR_clear_error();
         return NULL;
     }
-    /* On failure the SSL is freed there already, as its option says. */
-    return bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+    SSL_set_connect_state(peer->ssl);
+    return peer;
 }
 
-bool tls_distrusted(struct bufferevent *connection) {
-    SSL *ssl = bufferevent_openssl_get_ssl(connection);
-    return ssl != NULL && SSL_get_verify_result(ssl) != X509_V_OK;
+void tls_peer_close(struct tls_peer *peer) {
+    if (peer == NULL) return;
+    if (!peer->broken && SSL_is_init_finished(peer->ssl)) {
+        ERR_clear_error();
+        (void)SSL_shutdown(peer->ssl); /* what cannot be said at once is not said */
+        ERR_clear_error();
+    }
+    SSL_free(peer->ssl);
+    free(peer);
 }
+
+/* What a call's result, which is no success, means. OpenSSL looks at this thread's queue of errors for it, which must
+ * have been empty before the call. */
+static enum net_flow flow_of(struct tls_peer *peer, int result) {
+    switch (SSL_get_error(peer->ssl, result)) {
+    case SSL_ERROR_WANT_READ: return NET_WAIT_READ;
+    case SSL_ERROR_WANT_WRITE: return NET_WAIT_WRITE;
+    case SSL_ERROR_ZERO_RETURN: return NET_END;
+    default: break;
+    }
+    peer->broken = true;
+    ERR_clear_error();
+    return NET_BROKEN;
+}
+
+enum net_flow tls_peer_greet(struct tls_peer *peer) {
+    if (peer->broken) return NET_BROKEN;
+    ERR_clear_error();
+    int result = SSL_do_handshake(peer->ssl);
+    return result == 1 ? NET_DONE : flow_of(peer, result);
+}
+
+enum net_flow tls_peer_receive(struct tls_peer *peer, char *memory, size_t size, size_t *ret_size) {
+    check(size > 0); /* OpenSSL's answer to 0 looks like an error */
+    if (peer->broken) return NET_BROKEN;
+    ERR_clear_error();
+    int result = SSL_read_ex(peer->ssl, memory, size, ret_size);
+    return result == 1 ? NET_DONE : flow_of(peer, result);
+}
+
+enum net_flow tls_peer_send(struct tls_peer *peer, const char *bytes, size_t size, size_t *ret_size) {
+    check(size > 0);
+    if (peer->broken) return NET_BROKEN;
+    ERR_clear_error();
+    int result = SSL_write_ex(peer->ssl, bytes, size, ret_size);
+    return result == 1 ? NET_DONE : flow_of(peer, result);
+}
+
+bool tls_peer_has_pending(const struct tls_peer *peer) { return SSL_has_pending(peer->ssl) == 1; }
+bool tls_peer_is_distrusted(const struct tls_peer *peer) { return SSL_get_verify_result(peer->ssl) != X509_V_OK; }

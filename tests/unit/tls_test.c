@@ -284,8 +284,9 @@ static void test_bundles_that_are_none(void **state) {
     assert_false(err_is(tls_open(&tls)));
     char name[300];
     memset(name, 'a', sizeof name);
-    assert_null(tls_connection(tls, NULL, str_make(name, sizeof name)));
-    assert_null(tls_connection(tls, NULL, STR("")));
+    assert_null(tls_peer_open(tls, -1, str_make(name, sizeof name)));
+    assert_null(tls_peer_open(tls, -1, STR("")));
+    tls_peer_close(NULL);
     tls_close(tls);
     tls_close(NULL);
 }
