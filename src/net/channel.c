@@ -2,6 +2,7 @@
 /* libevent's events with recv and send (or OpenSSL's) on the descriptor: sending is tried at once and waited for only
  * where the kernel's buffer is full, and the event for reading stays from the handshake to the end, so that an exchange
  * over a kept connection costs a send, a wait and a recv. (libevent's own HTTP client cost fourteen system calls.)
+ * Where nothing else is in flight, a plain connection is waited for by the recv itself.
  *
  * Reading goes on while sending does: a server may answer before it has read all, and then reset the connection. Where
  * sending fails, what came before is still read. */
@@ -14,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -81,11 +83,13 @@ static enum net_flow flow_of_errno(enum net_flow wait) {
     return errno == EAGAIN || errno == EWOULDBLOCK ? wait : NET_BROKEN;
 }
 
-static enum net_flow receive_some(const struct channel *channel, char *memory, size_t size, size_t *ret_size) {
+/* waits: for CHANNEL_WAIT_MS at most, where nothing is there; only where the channel may. */
+static enum net_flow receive_some(const struct channel *channel, bool waits, char *memory, size_t size,
+                                  size_t *ret_size) {
     if (channel->peer != NULL) return tls_peer_receive(channel->peer, memory, size, ret_size);
     ssize_t got;
     do
-        got = recv(channel->fd, memory, size, 0);
+        got = recv(channel->fd, memory, size, waits ? 0 : MSG_DONTWAIT);
     while (got < 0 && errno == EINTR);
     if (got < 0) return flow_of_errno(NET_WAIT_READ);
     *ret_size = (size_t)got;
@@ -96,7 +100,7 @@ static enum net_flow send_some(const struct channel *channel, struct str bytes, 
     if (channel->peer != NULL) return tls_peer_send(channel->peer, bytes.ptr, bytes.len, ret_size);
     ssize_t sent;
     do
-        sent = send(channel->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+        sent = send(channel->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent < 0) return flow_of_errno(NET_WAIT_WRITE);
     *ret_size = (size_t)sent;
@@ -125,6 +129,14 @@ static bool has_connected(int fd) {
     int fault = 0;
     socklen_t size = sizeof fault;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &fault, &size) == 0 && fault == 0;
+}
+
+/* From here on its calls say themselves whether they wait. With TLS they are OpenSSL's, and may not. */
+static bool let_wait(int fd) {
+    const struct timeval limit = {.tv_sec = CHANNEL_WAIT_MS / 1000, .tv_usec = CHANNEL_WAIT_MS % 1000 * 1000};
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+           fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
 }
 
 /* Waits for what a call wants; an event that is waited for already stays. */
@@ -167,7 +179,7 @@ static void send_on(struct channel *channel) {
 }
 
 /* Takes what has come. The connection may be gone afterwards. */
-static void receive(struct channel *channel) {
+static void receive(struct channel *channel, bool waits) {
     struct transfer *transfer = channel->transfer;
     bool begins = false;
     for (bool going_on = true; going_on;) {
@@ -179,7 +191,7 @@ static void receive(struct channel *channel) {
             }
         }
         size_t room = transfer->in_room - transfer->in_size, got = 0;
-        enum net_flow flow = receive_some(channel, transfer->in + transfer->in_size, room, &got);
+        enum net_flow flow = receive_some(channel, waits, transfer->in + transfer->in_size, room, &got);
         if (flow == NET_WAIT_READ || flow == NET_WAIT_WRITE) {
             wait_for(channel, flow);
             break;
@@ -188,6 +200,7 @@ static void receive(struct channel *channel) {
             fail(channel);
             return;
         }
+        waits = false;
         begins = begins || !transfer->answered;
         transfer->answered = transfer->answered || got > 0;
         transfer->in_size += got;
@@ -220,6 +233,7 @@ static bool advance(struct channel *channel) {
     if (flow == NET_END || flow == NET_BROKEN) return false;
     if (flow == NET_DONE) {
         channel->standing = true;
+        channel->may_wait = channel->peer == NULL && let_wait(channel->fd);
         wait_for(channel, NET_WAIT_READ); /* from here on, always */
         send_on(channel);
     } else {
@@ -237,7 +251,7 @@ static void on_ready(evutil_socket_t fd, short what, void *context) {
         if (!advance(channel)) fail(channel);
     } else {
         if (!channel->transfer->sent && !channel->mute) send_on(channel);
-        receive(channel);
+        receive(channel, false);
     }
 }
 
@@ -281,6 +295,12 @@ void channel_carry(struct channel *channel, struct transfer *transfer) {
     }
 }
 
+bool channel_wait(struct channel *channel) {
+    if (!channel->may_wait || !channel->transfer->sent || channel->mute) return false;
+    receive(channel, true);
+    return true;
+}
+
 bool channel_rest(struct channel *channel) {
     const struct transfer *transfer = channel->transfer;
     bool good = transfer->sent && !channel->mute && transfer->answer.keep_alive && !transfer->answer.more;
@@ -295,7 +315,7 @@ bool channel_is_quiet(const struct channel *channel) {
     size_t size;
     /* Messages of TLS's own are read and acted upon. Of a plain one nothing need be taken: what is there condemns it.
      */
-    return receive_some(channel, &byte, 1, &size) == NET_WAIT_READ;
+    return receive_some(channel, false, &byte, 1, &size) == NET_WAIT_READ;
 }
 
 bool channel_is_distrusted(const struct channel *channel) {

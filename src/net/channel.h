@@ -9,6 +9,8 @@
 
 #include <sys/queue.h>
 
+enum { CHANNEL_WAIT_MS = 1000 };
+
 struct event;
 struct event_base;
 struct tls;
@@ -48,6 +50,7 @@ struct channel {
     struct event *readable, *writable;
     struct transfer *transfer; /* NULL: idle */
     bool connected, standing;  /* TCP's part of the handshake is over; so is TLS's */
+    bool may_wait;             /* a call may wait for bytes: the descriptor is a blocking one */
     bool broken, mute;         /* in vain; nothing can be sent any more */
 };
 
@@ -58,6 +61,9 @@ struct channel *channel_open(struct event_base *base, struct tls *tls, struct st
 void channel_close(struct channel *channel);
 /* Carries a transfer that has begun and lives until ended or channel_close: sends at once what can be sent. */
 void channel_carry(struct channel *channel, struct transfer *transfer);
+/* Waits for bytes, for CHANNEL_WAIT_MS at most, without the loop; what they lead to is told as from there. False, and
+ * it has not waited: this one needs the loop. */
+bool channel_wait(struct channel *channel);
 /* After an answer: true where it may carry another, and until then is idle. */
 bool channel_rest(struct channel *channel);
 /* Of an idle one: false where the peer has closed, or sent what nobody asked for. Both may be known to the kernel only,

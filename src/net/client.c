@@ -80,7 +80,8 @@ struct client {
     struct wait_list waits;
     struct exchange_queue unused;
     size_t in_flight, unused_count;
-    struct exchange *last; /* whose response client_exchange has given */
+    struct exchange *carried; /* the last one that got a connection, while it has it */
+    struct exchange *last;    /* whose response client_exchange has given */
     bool running;
 };
 
@@ -151,7 +152,9 @@ static void give_back(struct exchange *exchange) {
 static void finish(struct exchange *exchange, struct err failure) {
     dequeue(exchange);
     check(exchange->connection == NULL);
-    exchange->client->in_flight--;
+    struct client *client = exchange->client;
+    client->in_flight--;
+    if (client->carried == exchange) client->carried = NULL;
     (void)event_del(exchange->timer); /* fails only where it was never set up */
     bool kept = exchange->kept;       /* then its owner gives it back */
     exchange->done(exchange->context, failure, &exchange->response);
@@ -160,11 +163,9 @@ static void finish(struct exchange *exchange, struct err failure) {
 
 /* -- Connections ----------------------------------------------------------------------------------------- */
 
-static struct pool *pool_with(const struct channel *connection) { return connection->owner; }
-
 /* Takes a connection out of its pool; whoever waits for one may make another. */
 static void drop_connection(struct channel *connection) {
-    struct pool *pool = pool_with(connection);
+    struct pool *pool = connection->owner;
     LIST_REMOVE(connection, next);
     channel_close(connection);
     pool->connection_count--;
@@ -172,7 +173,7 @@ static void drop_connection(struct channel *connection) {
 }
 
 static void release_connection(struct channel *connection) {
-    struct pool *pool = pool_with(connection);
+    struct pool *pool = connection->owner;
     if (!channel_rest(connection)) {
         drop_connection(connection);
         return;
@@ -382,6 +383,7 @@ static bool carry(struct exchange *exchange, struct channel *connection) {
         return false;
     }
     exchange->connection = connection;
+    exchange->client->carried = exchange;
     connection->user = exchange;
     channel_carry(connection, &exchange->transfer);
     return true;
@@ -551,10 +553,19 @@ void client_after(struct client *client, uint32_t ms, void (*call)(void *context
     LIST_INSERT_HEAD(&client->waits, wait, next);
 }
 
+/* True where a single exchange waits for its answer, and its deadline is far enough that it need not be watched. */
+static bool wait_for_one(struct client *client) {
+    const struct exchange *only = client->carried;
+    if (client->in_flight != 1 || only == NULL || only->connection == NULL || !LIST_EMPTY(&client->waits)) return false;
+    int64_t end_us = only->phase_us < only->whole_us ? only->phase_us : only->whole_us;
+    if (end_us != INT64_MAX && end_us - os_mono_us() <= CHANNEL_WAIT_MS * INT64_C(1000)) return false;
+    return channel_wait(only->connection);
+}
+
 static void turn(struct client *client) {
     check(!client->running);
     client->running = true;
-    check(event_base_loop(client->base, EVLOOP_ONCE) == 0);
+    if (!wait_for_one(client)) check(event_base_loop(client->base, EVLOOP_ONCE) == 0);
     client->running = false;
 }
 
