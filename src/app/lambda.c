@@ -36,7 +36,7 @@ struct function {
     bool trust_door;
     struct runtime *runtime;
     struct store *store;
-    struct aws *aws; /* for the secret; opened with the first fetch */
+    struct aws *aws; /* for the secret, where the store has none; opened with the first fetch */
     struct log_invocation log;
     int64_t deadline_us; /* of the invocation, less the margin: monotonic */
     struct ingest_scratch scratch;
@@ -68,11 +68,13 @@ static void warn(void *context, struct str sentence) {
 static struct err fetch_secret(void *context, struct writer *message, struct str *ret_text) {
     struct function *f = context;
     const struct aws_options options = {0};
-    if (f->aws == NULL) TRY(aws_open(&options, message, &f->aws));
+    struct aws *aws = store_aws(f->store); /* its credentials are found once for both */
+    if (aws == NULL && f->aws == NULL) TRY(aws_open(&options, message, &f->aws));
+    if (aws == NULL) aws = f->aws;
     int64_t now_us = os_mono_us(), budget_us = FUNCTION_SECRET_MS_MAX * INT64_C(1000);
     /* The write that follows needs its time too. */
     if (budget_us > (f->deadline_us - now_us) / 2) budget_us = (f->deadline_us - now_us) / 2;
-    return secret_aws_fetch(f->aws, str_from(f->secret_id), now_us + budget_us, message, ret_text);
+    return secret_aws_fetch(aws, str_from(f->secret_id), now_us + budget_us, message, ret_text);
 }
 
 /* ---- one invocation ---- */

@@ -30,6 +30,7 @@ struct store_backend {
     void (*name_sources)(void *state, const struct str *names, size_t count);
     void (*set_deadline)(void *state, int64_t mono_us);
     struct str (*complaint)(const void *state);
+    struct aws *(*aws)(const void *state);
 };
 
 /* Those that a program has, NULL at the end: kinds.c, or of the function kinds_function.c. */

@@ -157,6 +157,11 @@ static struct str complaint(const void *state) {
     return str_make(d->complaint, d->complaint_len);
 }
 
+static struct aws *own_aws(const void *state) {
+    const struct dynamodb *d = state;
+    return d->aws;
+}
+
 const struct store_backend store_dynamodb = {
     .kind = "dynamodb",
     .argument = "TABLE",
@@ -171,4 +176,5 @@ const struct store_backend store_dynamodb = {
     .name_sources = name_sources,
     .set_deadline = set_deadline,
     .complaint = complaint,
+    .aws = own_aws,
 };

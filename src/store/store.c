@@ -111,6 +111,11 @@ struct str store_complaint(const struct store *store) {
     return store->backend->complaint != NULL ? store->backend->complaint(store->state) : STR("");
 }
 
+struct aws *store_aws(const struct store *store) {
+    check(store->magic == STORE_MAGIC);
+    return store->backend->aws != NULL ? store->backend->aws(store->state) : NULL;
+}
+
 static void check_event(const struct event *event) {
     check(event->source.len > 0);
     check(event->source.len <= SOURCE_NAME_SIZE_MAX);

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "event/event.h"
 
+struct aws;
 struct store;
 
 enum store_access {
@@ -53,6 +54,8 @@ void store_set_deadline(struct store *store, int64_t mono_us);
 /* Why events of the last commit FAILED although it returned ERR_OK, or what more there is to say of the last reading's
  * failure: a sentence for the operator, or empty. Valid until the next call. */
 struct str store_complaint(const struct store *store);
+/* The store's own access to AWS (net/aws.h), for others of its thread between two of its calls; NULL: it has none. */
+struct aws *store_aws(const struct store *store);
 
 /* Stores many events, perhaps of many requests. ret_outcomes[i] belongs to events[i]. On an error no
  * outcome may be believed: all are FAILED. ERR_FULL: a later try may succeed. ERR_SYNC, ERR_DAMAGED: stop. Any other:

@@ -108,6 +108,7 @@ static int set_up(void **state) {
     assert_non_null(mkdtemp(f->folder));
     f->store = open_store(f->kind, f->folder);
     f->one_order = store_has_one_order(f->store);
+    assert_int_equal(store_aws(f->store) != NULL, strcmp(f->backend, "dynamodb") == 0);
     f->arena = arena_make(malloc(ARENA_SIZE), ARENA_SIZE);
     assert_non_null(f->arena.memory);
     *state = f;
