@@ -193,6 +193,7 @@ static void test_deadlines(void **state) {
         bool ambiguous;
     } cases[] = {
         {"no byte", {.first_byte_ms = 100}, {"<", "-"}, ERR_TIMEOUT, true},
+        {"no byte, and longer than one wait", {.whole_ms = 1500}, {"<", "-"}, ERR_TIMEOUT, true},
         {"no byte in the whole", {.whole_ms = 100}, {"<", "-"}, ERR_TIMEOUT, true},
         {"a first byte and no more", {.whole_ms = 200, .first_byte_ms = 10000}, {"<", ">H", "-"}, ERR_TIMEOUT, true},
         {"half a body", {.whole_ms = 200}, {"<", HEAD_200 "Content-Length: 9\r\n\r\nok", "-"}, ERR_TIMEOUT, true},

@@ -204,6 +204,27 @@ static void test_connections_are_used_again(void **state) {
     X509_free(certificate);
 }
 
+/* Closed while idle, or with more than was asked for: another connection is made. */
+static void test_connections_that_are_not_used_again(void **state) {
+    (void)state;
+    static const script scripts[] = {
+        {"<", OK},
+        {"<", OK, "$"},
+        {"<", OK "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", "-"},
+        {"<", ">HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "-"},
+    };
+    X509 *certificate = make_certificate(server_key, authority, authority_key, "server", "DNS:localhost", 0);
+    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
+        int status = 0;
+        size_t accepted;
+        struct err failure = ask(certificate, "localhost", 0, &scripts[i], 2, &status, &accepted);
+        if (err_is(failure)) fail_msg("case %zu: could not %s", i, failure.where);
+        assert_int_equal(status, 200);
+        assert_int_equal(accepted, 2);
+    }
+    X509_free(certificate);
+}
+
 /* An answer that ends with the connection must end with TLS's good-bye too. */
 static void test_an_answer_cut_short(void **state) {
     (void)state;
@@ -295,6 +316,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whom_to_trust),
         cmocka_unit_test(test_connections_are_used_again),
+        cmocka_unit_test(test_connections_that_are_not_used_again),
         cmocka_unit_test(test_an_answer_cut_short),
         cmocka_unit_test(test_a_server_without_tls),
         cmocka_unit_test(test_a_handshake_that_never_ends),
