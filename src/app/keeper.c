@@ -70,6 +70,24 @@ static size_t events_of(struct ingest *const *ingests, size_t count) {
     return events;
 }
 
+/* Sleeps until a commit has left something to do. */
+static void *tender_main(void *context) {
+    struct keeper *keeper = context;
+    for (;;) {
+        while (sem_wait(&keeper->tender_wake) != 0)
+            check(errno == EINTR);
+        if (atomic_load(&keeper->tender_stop)) return NULL;
+        atomic_store(&keeper->tender_asked, false); /* what is asked from here on is asked of the next round */
+        struct err tended = store_tend(keeper->tended);
+        if (is_final(tended.kind)) complain(keeper, tended, STR(""));
+    }
+}
+
+static void tender_ask(struct keeper *keeper) {
+    if (!keeper->has_tender || !store_wants_tending(keeper->tended)) return;
+    if (!atomic_exchange(&keeper->tender_asked, true)) check(sem_post(&keeper->tender_wake) == 0);
+}
+
 static void *keeper_main(void *context) {
     const struct keeper_thread *thread = context;
     struct keeper *keeper = thread->keeper;
@@ -98,8 +116,28 @@ static void *keeper_main(void *context) {
             if (err_is(result) || complaint.len > 0) complain(keeper, result, complaint);
         }
         hand_back(first);
+        tender_ask(keeper);
     }
     return NULL;
+}
+
+/* 0, or an errno. */
+static int tender_start(struct keeper *keeper, struct store *store) {
+    if (!store_has_tending(store)) return 0;
+    keeper->tended = store;
+    check(sem_init(&keeper->tender_wake, 0, 0) == 0);
+    int failed = pthread_create(&keeper->tender, NULL, tender_main, keeper);
+    keeper->has_tender = failed == 0;
+    if (failed != 0) check(sem_destroy(&keeper->tender_wake) == 0);
+    return failed;
+}
+
+static void tender_stop(struct keeper *keeper) {
+    if (!keeper->has_tender) return;
+    atomic_store(&keeper->tender_stop, true);
+    check(sem_post(&keeper->tender_wake) == 0);
+    check(pthread_join(keeper->tender, NULL) == 0);
+    check(sem_destroy(&keeper->tender_wake) == 0);
 }
 
 struct err keeper_start(struct keeper *keeper, struct store *const *stores, uint32_t count, uint32_t mailbox_events_max,
@@ -108,17 +146,21 @@ struct err keeper_start(struct keeper *keeper, struct store *const *stores, uint
     check(count <= KEEPERS_MAX);
     *keeper = (struct keeper){.thread_count = count, .failed_fd = failed_fd};
     mailbox_init(&keeper->mailbox, mailbox_events_max, -1);
-    for (uint32_t i = 0; i < count; i++) {
-        struct keeper_thread *thread = &keeper->threads[i];
-        *thread = (struct keeper_thread){.keeper = keeper, .store = stores[i], .metrics = metrics_open()};
-        int failed = thread->metrics == NULL ? ENOMEM : pthread_create(&thread->thread, NULL, keeper_main, thread);
-        if (failed == 0) continue;
-        metrics_close(thread->metrics);
-        keeper->thread_count = i;
-        keeper_stop(keeper);
-        return err_make(ERR_SYSTEM, failed, "start the keeper");
+    int failed = tender_start(keeper, stores[0]);
+    uint32_t started = 0;
+    while (started < count && failed == 0) {
+        struct keeper_thread *thread = &keeper->threads[started];
+        *thread = (struct keeper_thread){.keeper = keeper, .store = stores[started], .metrics = metrics_open()};
+        failed = thread->metrics == NULL ? ENOMEM : pthread_create(&thread->thread, NULL, keeper_main, thread);
+        if (failed == 0)
+            started++;
+        else
+            metrics_close(thread->metrics);
     }
-    return err_ok();
+    if (failed == 0) return err_ok();
+    keeper->thread_count = started;
+    keeper_stop(keeper);
+    return err_make(ERR_SYSTEM, failed, "start the keeper");
 }
 
 enum err_kind keeper_trouble(const struct keeper *keeper, int64_t now_us) {
@@ -135,5 +177,6 @@ void keeper_stop(struct keeper *keeper) {
         check(pthread_join(keeper->threads[i].thread, NULL) == 0);
         metrics_close(keeper->threads[i].metrics);
     }
+    tender_stop(keeper);
     mailbox_done(&keeper->mailbox);
 }

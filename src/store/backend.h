@@ -11,6 +11,7 @@
  * - close: never gives up what was committed; after an ERR_SYNC or ERR_DAMAGED of commit it touches no stored byte.
  * - commit: only with STORE_WRITE and count > 0. On an error the outcomes are not looked at, and nothing of it is kept,
  * or, after ERR_SYNC, cannot be told.
+ * - tend: comes from another thread than the others, also while one of those runs; never while open or close does.
  * - readings: without a payload, request_body is none too. damaged is set where the stored form contradicts itself; the
  *   payload's own checksum is the front's work. What only instructs a commit (content_sha256, look_for_repeats,
  *   bytes_must_match) is left zero. */
@@ -27,6 +28,8 @@ struct store_backend {
     struct err (*events)(void *state, const struct store_filter *filter, store_each *each, void *context);
     struct err (*examine)(void *state, struct writer *message);
     /* May be NULL: */
+    bool (*wants_tending)(const void *state);
+    struct err (*tend)(void *state);
     void (*name_sources)(void *state, const struct str *names, size_t count);
     void (*set_deadline)(void *state, int64_t mono_us);
     struct str (*complaint)(const void *state);

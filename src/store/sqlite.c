@@ -23,10 +23,10 @@
  * one, and user_version with it; version 1 has none before it.
  *
  * Durability. WAL and synchronous=FULL: COMMIT returns after the WAL is synced, and only then are outcomes given. The
- * WAL is copied to the file (a checkpoint) when it has 4,000 pages, at the start of a commit, here and not by SQLite,
- * which would hide its failure. After a failed sync or write nothing is committed any more, and closing leaves the
- * files alone: the kernel may have dropped the pages, SQLite would go on regardless, and a checkpoint could copy what
- * is not there. A full disk is no such failure: the commit is rolled back, and the next one may succeed.
+ * WAL is copied to the file (a checkpoint) beside the commits (sqlite_checkpoint.c), and not by SQLite, which would
+ * hide its failure. After a failed sync or write nothing is committed any more, and closing leaves the files alone: the
+ * kernel may have dropped the pages, SQLite would go on regardless, and a checkpoint could copy what is not there. A
+ * full disk is no such failure: the commit is rolled back, and the next one may succeed.
  *
  * Readers use connections of their own, open read-only, and copy one row at a time out of a short transaction, so that
  * somebody who reads slowly never keeps the WAL from being reused. They never make the writer wait.
@@ -40,23 +40,7 @@
 
 #include <errno.h>
 
-enum {
-    CHECKPOINT_PAGES = 4000, /* of 16 KB: measured; fewer cost p99, more gain nothing */
-    RECEIVED_AT_SIZE_MAX = 64,
-};
-
-static struct err checkpoint_when_due(struct sqlite_store *s) {
-    if (s->wal_pages < CHECKPOINT_PAGES) return err_ok();
-    errno = 0;
-    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if (rc == SQLITE_OK) {
-        s->wal_pages = 0;
-        return err_ok();
-    }
-    struct err failed = sqlite_failure(rc, true, "copy the write-ahead log to the file");
-    /* All else only leaves the WAL longer for a while: a reader in its way, no memory, no room for the file to grow. */
-    return failed.kind == ERR_SYNC || failed.kind == ERR_DAMAGED ? failed : err_ok();
-}
+enum { RECEIVED_AT_SIZE_MAX = 64 };
 
 static struct str str_of_digest(const uint8_t *digest) { return str_make((const char *)digest, 32); }
 
@@ -202,16 +186,11 @@ static int commit_all(struct sqlite_store *s, const struct event *const *events,
     return rc;
 }
 
-/* From here on the stored bytes are left alone, also when closing. */
-static void stop(struct sqlite_store *s) {
-    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL); /* cannot fail on an open connection */
-}
-
 static struct err sqlite_commit(void *state, const struct event *const *events, size_t count,
                                 enum outcome *ret_outcomes) {
     struct sqlite_store *s = state;
     struct err result = check_place(s);
-    if (!err_is(result)) result = checkpoint_when_due(s);
+    if (!err_is(result)) result = sqlite_settle(s);
     if (!err_is(result)) {
         int rc = commit_all(s, events, count, ret_outcomes);
         if (rc != SQLITE_OK) {
@@ -221,7 +200,7 @@ static struct err sqlite_commit(void *state, const struct event *const *events, 
             if (!sqlite3_get_autocommit(s->db)) result = err_make(ERR_SYNC, result.sys, "roll back a failed commit");
         }
     }
-    if (result.kind == ERR_SYNC || result.kind == ERR_DAMAGED) stop(s);
+    if (result.kind == ERR_SYNC || result.kind == ERR_DAMAGED) sqlite_checkpoint_stop(s);
     return result;
 }
 
@@ -235,6 +214,8 @@ const struct store_backend store_sqlite = {
     .sources = sqlite_sources,
     .events = sqlite_events,
     .examine = sqlite_examine,
+    .wants_tending = sqlite_wants_tending,
+    .tend = sqlite_tend,
 };
 
 const char *store_library(void) { return sqlite3_libversion(); }

@@ -6,6 +6,7 @@
 #include "store/backend.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #define SQLITE_FILE_NAME "payhook.db"
 
@@ -61,8 +62,13 @@ enum statement {
 struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT];
-    int wal_pages; /* in the WAL after the last commit, if that wrote */
-    char *row;     /* the copy of one row */
+    sqlite3 *tender; /* the writer's second connection, for sqlite_tend alone */
+    /* What the one who tends and the writer tell each other (sqlite_checkpoint.c): */
+    atomic_int wal_pages;    /* in the WAL after the last commit that wrote */
+    atomic_int copied_pages; /* of them, copied to the file and synced, as far as is known */
+    atomic_int turn;         /* who copies */
+    struct err copy_failed;  /* of a turn that failed */
+    char *row;               /* the copy of one row */
     size_t row_size;
 };
 
@@ -93,12 +99,24 @@ int sqlite_run_plain(struct sqlite_store *s, enum statement which);
 /* Runs a statement that gives one number at most; SQLITE_DONE where it gives none, or NULL. */
 int sqlite_run_number(struct binder *b, int64_t *ret_value);
 
+/* Settings of a connection. */
+int sqlite_configure(sqlite3 *db);
+/* Opens the second connection of a writer that has just been opened. */
+int sqlite_checkpoint_open(struct sqlite_store *s, const char *path);
+/* From here on nothing is copied any more. */
+void sqlite_checkpoint_stop(struct sqlite_store *s);
+bool sqlite_checkpoint_stopped(const struct sqlite_store *s);
+/* The writer's part, before a commit: lets the WAL begin anew where that is due. Only a final failure is one. */
+struct err sqlite_settle(struct sqlite_store *s);
+
 /* The functions of the backend. */
 struct err sqlite_open(const char *path, enum store_access access, struct writer *message, void **ret_state);
 void sqlite_close(void *state);
 struct err sqlite_timeline(void *state, struct str source, struct str transaction_id, store_each *each, void *context);
 struct err sqlite_sources(void *state, struct str transaction_id, store_each_source *each, void *context);
 struct err sqlite_events(void *state, const struct store_filter *filter, store_each *each, void *context);
+bool sqlite_wants_tending(const void *state);
+struct err sqlite_tend(void *state);
 struct err sqlite_examine(void *state, struct writer *message);
 
 #endif

@@ -141,7 +141,7 @@ static int exec(sqlite3 *db, const char *sql) {
 
 /* Settings of a connection. What a file says about itself is not trusted: no functions in its schema with side effects,
  * no writing to the schema, no mapped memory that an I/O error would turn into a signal. */
-static int configure(sqlite3 *db) {
+int sqlite_configure(sqlite3 *db) {
     static const struct {
         int option;
         int value;
@@ -328,14 +328,6 @@ static struct err recover(const struct opening *o, sqlite3 *db) {
     return err_ok();
 }
 
-static int wal_written(void *context, sqlite3 *db, const char *name, int pages) {
-    (void)db;
-    (void)name;
-    struct sqlite_store *s = context;
-    s->wal_pages = pages;
-    return SQLITE_OK;
-}
-
 static struct err open_for_writing(const struct opening *o, struct sqlite_store *s) {
     /* Known only now: a header that forbids writing, as no SQLite of today makes it. */
     if (sqlite3_db_readonly(s->db, "main") != 0) return explain(o, err_make(ERR_DAMAGED, 0, opening_where));
@@ -343,7 +335,6 @@ static struct err open_for_writing(const struct opening *o, struct sqlite_store 
     int rc = query(s->db, "PRAGMA journal_mode = WAL", NULL, "wal", &is_wal);
     if (rc != SQLITE_OK) return explain_rc(o, rc);
     if (!is_wal) return explain_rc(o, SQLITE_BUSY);
-    (void)sqlite3_wal_hook(s->db, wal_written, s); /* gives the hook before: SQLite's own checkpoint, now off */
     TRY(recover(o, s->db));
     TRY(check_schema(o, s->db));
     if (o->size <= QUICK_CHECK_SIZE_MAX) rc = query(s->db, "PRAGMA quick_check(1)", NULL, "ok", &is_good);
@@ -360,7 +351,7 @@ static struct err open_connection(const struct opening *o, struct sqlite_store *
     /* SQLite opens what it may not write as read-only, without a word. */
     if (o->access == STORE_WRITE && sqlite3_db_readonly(s->db, "main") != 0)
         return explain(o, err_make(ERR_DENIED, 0, opening_where));
-    rc = configure(s->db);
+    rc = sqlite_configure(s->db);
     /* A reader leaves the WAL to the writer; and so does a writer, until all is known to be well. */
     if (rc == SQLITE_OK) rc = sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (rc != SQLITE_OK) return explain_rc(o, rc);
@@ -370,7 +361,9 @@ static struct err open_connection(const struct opening *o, struct sqlite_store *
         rc = sqlite3_prepare_v3(s->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL);
         if (rc != SQLITE_OK) return explain_rc(o, rc);
     }
-    if (o->access == STORE_WRITE) rc = sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    if (o->access == STORE_WRITE) rc = sqlite_checkpoint_open(s, o->path);
+    if (o->access == STORE_WRITE && rc == SQLITE_OK)
+        rc = sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     return rc == SQLITE_OK ? err_ok() : explain_rc(o, rc);
 }
 
@@ -378,7 +371,11 @@ void sqlite_close(void *state) {
     struct sqlite_store *s = state;
     for (int i = 0; i < STATEMENT_COUNT; i++)
         (void)sqlite3_finalize(s->statements[i]); /* repeats what its last step said */
-    check(sqlite3_close(s->db) == SQLITE_OK);     /* only a statement left open could keep it */
+    if (sqlite_checkpoint_stopped(s))             /* the stored bytes are left alone */
+        (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                                NULL);            /* cannot fail on an open connection */
+    check(sqlite3_close(s->tender) == SQLITE_OK); /* only a statement left open could keep it */
+    check(sqlite3_close(s->db) == SQLITE_OK);     /* the last, which copies the WAL to the file */
     free(s->row);
     free(s);
 }

@@ -6,8 +6,9 @@
  * bytes that are not what was stored are no bug, and come out flagged (event_record.damaged) or as ERR_DAMAGED. The
  * payload's checksum is looked at here, once for all backends.
  *
- * After a commit that ended in ERR_SYNC or ERR_DAMAGED the store answers nothing any more: what the kernel did with the
- * pages of a failed sync cannot be known, so that neither a later success nor a duplicate found could be believed.
+ * After a commit or tending that ended in ERR_SYNC or ERR_DAMAGED the store answers nothing any more: what the kernel
+ * did with the pages of a failed sync cannot be known, so that neither a later success nor a duplicate found could be
+ * believed.
  *
  * It keeps no data and takes no locks. */
 #include "store/store.h"
@@ -16,6 +17,7 @@
 #include "codec/digest.h"
 #include "store/backend.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { STORE_MAGIC = 0x70686b73 };
@@ -25,7 +27,9 @@ struct store {
     enum store_access access;
     const struct store_backend *backend;
     void *state;
-    struct err stopped; /* the failure after which nothing is answered; ERR_OK while all is well */
+    struct err stopped; /* the commit's failure after which nothing is answered; ERR_OK while all is well */
+    atomic_bool tending_stopped;
+    struct err tending_failed; /* the same of a tending, before tending_stopped is set */
 };
 
 /* The backend that a kind names, and what stands behind its colon; NULL where there is none. */
@@ -116,6 +120,31 @@ struct aws *store_aws(const struct store *store) {
     return store->backend->aws != NULL ? store->backend->aws(store->state) : NULL;
 }
 
+static struct err stopped(const struct store *store) {
+    if (err_is(store->stopped)) return store->stopped;
+    return atomic_load(&store->tending_stopped) ? store->tending_failed : err_ok();
+}
+
+bool store_has_tending(const struct store *store) {
+    check(store->magic == STORE_MAGIC);
+    return store->access == STORE_WRITE && store->backend->tend != NULL;
+}
+
+bool store_wants_tending(const struct store *store) {
+    return store_has_tending(store) && store->backend->wants_tending(store->state);
+}
+
+struct err store_tend(struct store *store) {
+    check(store_has_tending(store));
+    if (atomic_load(&store->tending_stopped)) return store->tending_failed;
+    struct err tended = store->backend->tend(store->state);
+    if (tended.kind == ERR_SYNC || tended.kind == ERR_DAMAGED) {
+        store->tending_failed = tended;
+        atomic_store(&store->tending_stopped, true);
+    }
+    return tended;
+}
+
 static void check_event(const struct event *event) {
     check(event->source.len > 0);
     check(event->source.len <= SOURCE_NAME_SIZE_MAX);
@@ -139,7 +168,7 @@ struct err store_commit(struct store *store, const struct event *const *events, 
         check_event(events[i]);
         ret_outcomes[i] = outcome_unset;
     }
-    struct err committed = store->stopped;
+    struct err committed = stopped(store);
     if (!err_is(committed) && count > 0) {
         committed = store->backend->commit(store->state, events, count, ret_outcomes);
         if (committed.kind == ERR_SYNC || committed.kind == ERR_DAMAGED) store->stopped = committed;
@@ -198,7 +227,7 @@ struct err store_timeline(struct store *store, struct str source, struct str tra
     check(store->magic == STORE_MAGIC);
     check(source.ptr != NULL);
     check(transaction_id.ptr != NULL);
-    TRY(store->stopped);
+    TRY(stopped(store));
     struct reading reading = {.each = each,
                               .context = context,
                               .source = source,
@@ -228,14 +257,14 @@ static bool pass_name_on(void *context, struct str source) {
 struct err store_sources(struct store *store, struct str transaction_id, store_each_source *each, void *context) {
     check(store->magic == STORE_MAGIC);
     check(transaction_id.ptr != NULL);
-    TRY(store->stopped);
+    TRY(stopped(store));
     struct naming naming = {.each = each, .context = context};
     return store->backend->sources(store->state, transaction_id, pass_name_on, &naming);
 }
 
 struct err store_events(struct store *store, const struct store_filter *filter, store_each *each, void *context) {
     check(store->magic == STORE_MAGIC);
-    TRY(store->stopped);
+    TRY(stopped(store));
     check(filter->after_seq == 0 || store_has_one_order(store));
     struct reading reading = {.each = each,
                               .context = context,
@@ -251,7 +280,7 @@ struct err store_events(struct store *store, const struct store_filter *filter, 
 
 struct err store_check(struct store *store, struct writer *message) {
     check(store->magic == STORE_MAGIC);
-    TRY(store->stopped);
+    TRY(stopped(store));
     /* Where there is none the store keeps itself whole, and each payload's checksum is all there is to look at. */
     return store->backend->examine == NULL ? err_ok() : store->backend->examine(store->state, message);
 }

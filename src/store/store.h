@@ -13,10 +13,10 @@
  *   ERR_OK, an event that could not be stored before the deadline is OUTCOME_FAILED, and the others of the commit are
  *   not affected. store_complaint says why. A FAILED event may yet be found stored (an answer was lost): its sender's
  *   retry is then a duplicate.
- * - After a commit that ended in ERR_SYNC or ERR_DAMAGED nothing can be believed any more: every later call gets the
- *   same error, for good.
+ * - After a commit or a tending that ended in ERR_SYNC or ERR_DAMAGED nothing can be believed any more: every later
+ * call gets the same error, for good. (Only store_tend after such a commit does nothing, and says nothing.)
  *
- * A handle belongs to one thread at a time. */
+ * A handle belongs to one thread at a time, but for store_tend, which one other may call meanwhile. */
 #ifndef PAYHOOK_STORE_STORE_H
 #define PAYHOOK_STORE_STORE_H
 
@@ -62,6 +62,14 @@ struct aws *store_aws(const struct store *store);
  * this commit failed. */
 struct err store_commit(struct store *store, const struct event *const *events, size_t count,
                         enum outcome *ret_outcomes) MUST_USE;
+
+/* Work that need not be done within commits, and would hold them up there: with sqlite, copying the write-ahead log to
+ * the file. Whether a store has such work at all; whether there is some now, which the thread that commits asks after a
+ * commit; and doing it, on another thread if wanted. Where nobody does it commits do, when it cannot wait any longer.
+ */
+bool store_has_tending(const struct store *store);
+bool store_wants_tending(const struct store *store);
+struct err store_tend(struct store *store) MUST_USE;
 
 /* Called for each record; false stops the reading. What only instructs a commit (content_sha256, look_for_repeats,
  * bytes_must_match) is not given back, and is zero. Texts that are not optional always have a ptr. */

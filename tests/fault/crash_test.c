@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Power cuts at every I/O of the SQLite store, on the disk of crash_vfs.h.
  *
- * A script of commits, checkpoints, closings, kills and openings is made from a seed and run over the real store once,
+ * A script of commits, tendings, checkpoints, closings, kills and openings, some of them within the I/O of another, is
+ * made from a seed and run over the real store once,
  * on a disk that logs each operation with what had been acknowledged when it came. Then, before each operation, the
  * power is cut several times, and each time the store is opened on what is left: every acknowledged event must be there
  * and undamaged, none twice, and of each commit all or nothing. The sender tries again what was not acknowledged, and
@@ -276,19 +277,53 @@ static void checkpoint_beside(struct test *test, uint64_t *random) {
     check(sqlite3_close(db) == SQLITE_OK);
 }
 
+/* A script while it runs. */
+struct run {
+    struct test *test;
+    struct disk *disk;
+    struct store *store;
+    unsigned acknowledged;
+};
+
+static void run_commit(void *context) {
+    struct run *run = context;
+    if (run->acknowledged == COMMITS_MAX) return;
+    run->disk->mark = mark_make(run->acknowledged, run->acknowledged + 1);
+    check(commit(run->test, run->store, run->acknowledged, OUTCOME_STORED));
+    run->acknowledged++;
+    run->disk->mark = mark_make(run->acknowledged, run->acknowledged);
+}
+
+static void run_tend(void *context) {
+    const struct run *run = context;
+    check(!err_is(store_tend(run->store)));
+}
+
+/* One of the two, and half of the time the other somewhere in its I/O. */
+static void run_both(struct run *run, void (*outer)(void *), void (*inner)(void *), uint64_t *random) {
+    struct crash_vfs *vfs = &run->test->vfs;
+    if (random_below(random, 2) == 0) {
+        vfs->between = inner;
+        vfs->between_context = run;
+        vfs->between_after = random_below(random, 12);
+    }
+    outer(run);
+    vfs->between = NULL;
+}
+
 /* Runs a script on the disk: nothing fails here. */
 static void run_script(struct test *test, struct disk *disk, uint64_t random) {
     test->vfs.disk = disk;
     struct store *store = open_store(test, 0);
     check(store != NULL);
-    unsigned acknowledged = 0;
+    struct run run = {.test = test, .disk = disk};
     for (int i = 0; i < STEPS; i++) {
         unsigned chance = random_below(&random, 100);
-        if (chance < 70 && acknowledged < COMMITS_MAX) {
-            disk->mark = mark_make(acknowledged, acknowledged + 1);
-            check(commit(test, store, acknowledged, OUTCOME_STORED));
-            acknowledged++;
-            disk->mark = mark_make(acknowledged, acknowledged);
+        run.store = store;
+        if (chance < 55) {
+            run_both(&run, run_commit, run_tend, &random);
+        } else if (chance < 72) {
+            run_both(&run, run_tend, run_commit, &random);
         } else if (chance < 84) {
             checkpoint_beside(test, &random);
         } else {

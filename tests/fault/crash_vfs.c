@@ -256,8 +256,17 @@ static int file_read(sqlite3_file *file, void *to, int size, sqlite3_int64 at) {
     return there == (size_t)size ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
 }
 
+/* Something else happens first, if it is time. */
+static void let_in(struct crash_vfs *vfs) {
+    void (*between)(void *) = vfs->between;
+    if (between == NULL || vfs->between_after-- > 0) return;
+    vfs->between = NULL;
+    between(vfs->between_context);
+}
+
 static int file_write(sqlite3_file *file, const void *from, int size, sqlite3_int64 at) {
     if (ours(file)->vfs->dead) return SQLITE_IOERR_WRITE;
+    let_in(ours(file)->vfs);
     struct disk_op op = {.kind = DISK_WRITE, .name = ours(file)->name, .offset = (size_t)at, .size = (size_t)size};
     disk_do(ours(file)->vfs->disk, op, from);
     return SQLITE_OK;
@@ -265,6 +274,7 @@ static int file_write(sqlite3_file *file, const void *from, int size, sqlite3_in
 
 static int file_truncate(sqlite3_file *file, sqlite3_int64 size) {
     if (ours(file)->vfs->dead) return SQLITE_IOERR_TRUNCATE;
+    let_in(ours(file)->vfs);
     struct disk_op op = {.kind = DISK_TRUNCATE, .name = ours(file)->name, .offset = (size_t)size};
     disk_do(ours(file)->vfs->disk, op, NULL);
     return SQLITE_OK;
@@ -273,6 +283,7 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size) {
 static int file_sync(sqlite3_file *file, int flags) {
     (void)flags;
     if (ours(file)->vfs->dead) return SQLITE_IOERR_FSYNC;
+    let_in(ours(file)->vfs);
     if (ours(file)->vfs->lying) return SQLITE_OK;
     disk_do(ours(file)->vfs->disk, (struct disk_op){.kind = DISK_SYNC, .name = ours(file)->name}, NULL);
     return SQLITE_OK;

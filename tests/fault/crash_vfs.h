@@ -74,7 +74,12 @@ struct crash_vfs {
     bool dead;                /* the process was killed: every call fails, and nothing is changed */
     bool lying;               /* syncs are said to be done, and are not */
     struct crash_file *files; /* open ones */
-    void *shm[8];             /* regions */
+    /* Called before an operation that changes the disk, once `between_after` others have been; then it is forgotten. It
+     * may use another connection: so two can be at work at the same time, in one thread. */
+    void (*between)(void *context);
+    void *between_context;
+    unsigned between_after;
+    void *shm[8]; /* regions */
     uint64_t random;
 };
 /* Registered as the default until crash_vfs_done. */

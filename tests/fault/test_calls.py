@@ -18,7 +18,9 @@ from conftest import WAIT_S_MAX, Server
 from faults import describe, integrity, post, preload, shop
 from load import compare
 
-EVENTS = 6
+PADS = [100, 100, 100, 9000, 100, 100]  # bytes of each event, more or less
+# So much that the log is copied to the file beside the commits, again and again (store/sqlite_checkpoint.c).
+PADS_OF_TENDING = [900000] * 12
 FOR_GOOD, NEVER = "+", 1 << 40
 MISSED_MAX = 5
 # call, error, part of the path (the data folder's files, or any call), whether also for good. EINTR for good would keep
@@ -54,8 +56,8 @@ KINDS = [
 class Faulty:
     """One run of the server with one fault."""
 
-    def __init__(self, home, config, fault):
-        self.home, self.fault, self.config = home, fault, config
+    def __init__(self, home, config, fault, pads=PADS):
+        self.home, self.fault, self.config, self.pads = home, fault, config, pads
         shutil.rmtree(home.path / "data", ignore_errors=True)
         self.count = home.write("count", bytes(16))
         self.acknowledged, self.refused, self.servers = [], 0, []
@@ -111,9 +113,9 @@ class Faulty:
         """Some events, each tried again a few times as its sender would."""
         # Where nothing fails nothing is given up; else what is not answered soon never is, and many wait for it.
         patience = 1.0 if self.strikes else WAIT_S_MAX
-        for number in range(EVENTS):
+        for number, pad in enumerate(self.pads):
             for _ in range(3):
-                reply = post(server, f"e-{number}", 9000 if number == 3 else 100, patience)
+                reply = post(server, f"e-{number}", pad, patience)
                 if reply is not None and reply.status == 200:
                     self.acknowledged.append(f"e-{number}")
                     break
@@ -125,14 +127,14 @@ class Faulty:
     def compare_after_restart(self):
         server = self.serve().start()
         # Everything comes again, and is known where it was acknowledged.
-        for number in range(EVENTS):
-            reply = post(server, f"e-{number}", 9000 if number == 3 else 100)
+        for number, pad in enumerate(self.pads):
+            reply = post(server, f"e-{number}", pad)
             assert reply.status == 200, f"{self.fault}: refused after the restart"
             assert reply.duplicate or f"e-{number}" not in self.acknowledged, f"{self.fault}: e-{number} is lost"
         assert server.stop() == 0
         rows = server.rows("SELECT transaction_id FROM event")
         assert compare(self.acknowledged, rows) == ([], []), self.fault
-        assert len(rows) == EVENTS
+        assert len(rows) == len(self.pads)
         assert integrity(server.data / "payhook.db") == "ok", self.fault
 
 
@@ -145,16 +147,26 @@ def numbers(scale, first):
 
 @pytest.mark.parametrize("call,error,path,for_good", KINDS, ids=lambda value: str(value).strip("/"))
 def test_every_call_may_fail(quick_home, scale, counts, call, error, path, for_good):
+    fail_each(quick_home, scale, counts, call, error, path, for_good, PADS)
+
+
+@pytest.mark.parametrize("call,error", [("write", "EIO"), ("write", "ENOSPC"), ("sync", "EIO"), ("malloc", "ENOMEM")])
+def test_copying_beside_commits_may_fail(quick_home, scale, counts, call, error):
+    path = "" if call == "malloc" else "/data/payhook.db"
+    fail_each(quick_home, scale, counts, call, error, path, True, PADS_OF_TENDING)
+
+
+def fail_each(quick_home, scale, counts, call, error, path, for_good, pads):
     config = shop(quick_home)
     part = f":{path}" if path else ""
-    first = Faulty(quick_home, config, f"{call}:{NEVER}:{error}{part}")
-    assert not first.run() and not first.failed and len(first.acknowledged) == EVENTS and first.refused == 0
+    first = Faulty(quick_home, config, f"{call}:{NEVER}:{error}{part}", pads)
+    assert not first.run() and not first.failed and len(first.acknowledged) == len(pads) and first.refused == 0
     assert first.seen > 0, "the server makes no such call, or the shim does not see it"
     total = {"points": 0, "struck": 0, "acknowledged": 0, "refused": 0, "gave_up": 0}
     for how in ("", FOR_GOOD) if for_good else ("",):
         missed = 0  # in a row: the calls differ a little from run to run
         for nth in numbers(scale, first):
-            faulty = Faulty(quick_home, config, f"{call}:{nth}{how}:{error}{part}")
+            faulty = Faulty(quick_home, config, f"{call}:{nth}{how}:{error}{part}", pads)
             struck = faulty.run()
             missed = 0 if struck else missed + 1
             total["points"] += 1
@@ -165,7 +177,8 @@ def test_every_call_may_fail(quick_home, scale, counts, call, error, path, for_g
             if missed == MISSED_MAX:
                 break
     assert total["struck"] > 0
-    counts(f"calls, {call} {error}{' in ' if path else ''}{path}", **total, missing=0, doubled=0)
+    what = "" if pads is PADS else ", log copied beside"
+    counts(f"calls, {call} {error}{' in ' if path else ''}{path}{what}", **total, missing=0, doubled=0)
 
 
 def test_control_a_disk_that_lies(quick_home, counts):

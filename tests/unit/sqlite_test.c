@@ -1208,15 +1208,15 @@ static void every_call_of_the_disk_may_fail_once(void **state) {
     }
 }
 
-/* As many commits of a megabyte as make a checkpoint due at the next one, but no more. */
-static unsigned fill_the_log(const struct folder *d, struct store *store) {
-    enum { SIZE = 1 << 20, WAL_SIZE = 4000 * (16384 + 24) };
+/* As many commits of a megabyte as give the log so many pages, but no more. */
+static unsigned fill_the_log(const struct folder *d, struct store *store, unsigned pages) {
+    enum { SIZE = 1 << 20 };
     static struct made made;
     char *payload = malloc(SIZE);
     assert_non_null(payload);
     memset(payload, 'x', SIZE);
     unsigned stored = 0;
-    for (struct stat wal = {0}; wal.st_size < WAL_SIZE; stored++) {
+    for (struct stat wal = {0}; wal.st_size < (off_t)pages * (16384 + 24); stored++) {
         make(&made, stored);
         made.event.payload = str_make(payload, SIZE);
         digest_sha256(made.event.payload, made.event.payload_sha256);
@@ -1228,6 +1228,17 @@ static unsigned fill_the_log(const struct folder *d, struct store *store) {
     }
     free(payload);
     return stored;
+}
+
+/* Pages that the log has since it last began anew. It copies them all. */
+static int pages_in_log(const struct folder *d) {
+    sqlite3 *db;
+    int pages = 0;
+    assert_int_equal(sqlite3_open_v2(d->file, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return pages;
 }
 
 static bool count_whole(void *context, const struct event_record *record) {
@@ -1251,19 +1262,19 @@ static void a_checkpoint_that_fails_is_noticed(void **state) {
         struct shim shim;
         shim_init(&shim);
         struct store *store = open_good(&d, STORE_WRITE);
-        unsigned stored = fill_the_log(&d, store);
+        unsigned stored = fill_the_log(&d, store, 8000);
         struct stat before, after;
         assert_int_equal(stat(d.file, &before), 0);
         const struct fault *fault = &rows[i].fault;
         shim_arm(&shim, fault->call, fault->rc != 0, fault->rc, fault->sys);
         enum outcome outcome;
-        assert_int_equal(commit_range(store, 100, 1, &outcome).kind, rows[i].kind);
+        assert_int_equal(commit_range(store, 1000, 1, &outcome).kind, rows[i].kind);
         assert_int_equal(shim.fired, fault->rc != 0);
         assert_int_equal(stat(d.file, &after), 0);
         if (fault->rc == 0) assert_true(after.st_size > before.st_size + (50 << 20));
         if (rows[i].kind == ERR_OK) {
             stored++;
-            commit_good(store, 101, 1);
+            commit_good(store, 1001, 1);
             stored++;
         }
         store_close(store);
@@ -1273,6 +1284,133 @@ static void a_checkpoint_that_fails_is_noticed(void **state) {
         unsigned whole = 0;
         assert_int_equal(store_events(store, &filter, count_whole, &whole).kind, ERR_OK);
         assert_int_equal(whole, stored);
+        store_close(store);
+        folder_remove(&d);
+    }
+}
+
+static unsigned count_whole_events(struct store *store) {
+    const struct store_filter filter = {.source = STR_NONE, .since_s = INT64_MIN, .with_payload = true};
+    unsigned whole = 0;
+    assert_int_equal(store_events(store, &filter, count_whole, &whole).kind, ERR_OK);
+    return whole;
+}
+
+/* What fails while the log is copied beside the commits is as final as in one of them, and closing leaves all alone. */
+static void a_tending_that_fails_stops_the_store(void **state) {
+    (void)state;
+    enum { LOG, FILE_BY_SQLITE, FILE_BY_US }; /* the syncs of a tending */
+    static const struct {
+        enum shim_call call;
+        unsigned nth;
+        int rc, sys;
+        enum err_kind kind;
+    } rows[] = {
+        {SHIM_SYNC, 1 + LOG, SQLITE_IOERR_FSYNC, EIO, ERR_SYNC},
+        {SHIM_SYNC, 1 + FILE_BY_SQLITE, SQLITE_IOERR_FSYNC, EIO, ERR_SYNC},
+        {SHIM_SYNC, 1 + FILE_BY_US, SQLITE_IOERR_FSYNC, EIO, ERR_SYNC},
+        {SHIM_SYNC, 1 + FILE_BY_US, SQLITE_IOERR_FSYNC, ENOSPC, ERR_SYNC},
+        {SHIM_WRITE, 1, SQLITE_IOERR_WRITE, EIO, ERR_SYNC},
+        {SHIM_WRITE, 70, SQLITE_IOERR_WRITE, EIO, ERR_SYNC},
+        {SHIM_WRITE, 1, SQLITE_FULL, ENOSPC, ERR_OK}, /* the log only stays longer */
+        {SHIM_WRITE, 1, SQLITE_IOERR_WRITE, ENOSPC, ERR_OK},
+        {SHIM_WRITE, 0, 0, 0, ERR_OK}, /* none */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct folder d = folder_make();
+        struct shim shim;
+        shim_init(&shim);
+        struct store *store = open_good(&d, STORE_WRITE);
+        assert_true(store_has_tending(store));
+        assert_false(store_wants_tending(store));
+        unsigned stored = fill_the_log(&d, store, 256);
+        assert_true(store_wants_tending(store));
+        shim_arm(&shim, rows[i].call, rows[i].nth, rows[i].rc, rows[i].sys);
+        assert_int_equal(store_tend(store).kind, rows[i].kind);
+        assert_int_equal(shim.fired, rows[i].rc != 0);
+        if (rows[i].kind == ERR_OK) {
+            /* The next one does what this one could not. */
+            assert_int_equal(store_tend(store).kind, ERR_OK);
+            assert_false(store_wants_tending(store));
+            commit_good(store, 100, 1);
+            stored++;
+        } else {
+            enum outcome outcome;
+            unsigned none = 0;
+            const struct store_filter filter = {.source = STR_NONE, .since_s = INT64_MIN};
+            struct stat before, after;
+            assert_int_equal(stat(d.wal, &before), 0);
+            if (i % 2 == 0) { /* also where no commit came any more before it is closed */
+                assert_int_equal(commit_range(store, 100, 1, &outcome).kind, rows[i].kind);
+                assert_int_equal(outcome, OUTCOME_FAILED);
+            }
+            assert_int_equal(store_tend(store).kind, rows[i].kind);
+            assert_int_equal(store_events(store, &filter, count_whole, &none).kind, rows[i].kind);
+            unsigned writes = shim.writes;
+            store_close(store);
+            assert_int_equal(shim.writes, writes);
+            assert_int_equal(stat(d.wal, &after), 0);
+            assert_int_equal(before.st_size, after.st_size);
+            store = open_good(&d, STORE_WRITE);
+        }
+        assert_int_equal(count_whole_events(store), stored);
+        store_close(store);
+        shim_done(&shim);
+        folder_remove(&d);
+    }
+}
+
+/* After a commit that failed nothing is copied any more. */
+static void a_stopped_store_is_not_tended(void **state) {
+    (void)state;
+    struct folder d = folder_make();
+    struct shim shim;
+    shim_init(&shim);
+    struct store *store = open_good(&d, STORE_WRITE);
+    unsigned stored = fill_the_log(&d, store, 256);
+    shim_arm(&shim, SHIM_SYNC, 1, SQLITE_IOERR_FSYNC, EIO);
+    enum outcome outcome;
+    assert_int_equal(commit_range(store, 100, 1, &outcome).kind, ERR_SYNC);
+    assert_int_equal(shim.fired, 1);
+    unsigned writes = shim.writes;
+    assert_int_equal(store_tend(store).kind, ERR_OK);
+    assert_int_equal(shim.writes, writes);
+    store_close(store);
+    assert_int_equal(shim.writes, writes);
+    shim_done(&shim);
+    store = open_good(&d, STORE_WRITE);
+    assert_true(count_whole_events(store) >= stored); /* the commit that failed may be there or not */
+    store_close(store);
+    folder_remove(&d);
+}
+
+/* By itself where all of it is copied while nobody writes; where a little was left, when it is long; else when it is
+ * too long. */
+static void the_log_begins_anew(void **state) {
+    (void)state;
+    static const struct {
+        unsigned pages;
+        bool tended, little_left, anew;
+    } rows[] = {
+        {1000, true, false, true},  {3000, true, true, false},  {4000, true, true, true},
+        {4000, false, true, false}, {8000, false, false, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct folder d = folder_make();
+        struct store *store = open_good(&d, STORE_WRITE);
+        unsigned stored = fill_the_log(&d, store, rows[i].pages);
+        sqlite3 *reader;
+        assert_int_equal(sqlite3_open_v2(d.file, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+        if (rows[i].little_left) { /* somebody still reads from before the last commit */
+            assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT 1 FROM event LIMIT 1", NULL, NULL, NULL), SQLITE_OK);
+            commit_good(store, 2000, 1);
+            stored++;
+        }
+        if (rows[i].tended) assert_int_equal(store_tend(store).kind, ERR_OK);
+        assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+        commit_good(store, 2001, 1);
+        assert_int_equal(count_whole_events(store), stored + 1);
+        assert_int_equal(pages_in_log(&d) < 100, rows[i].anew);
         store_close(store);
         folder_remove(&d);
     }
@@ -1355,6 +1493,9 @@ int main(void) {
         cmocka_unit_test(a_slow_reader_keeps_no_transaction_open),
         cmocka_unit_test(every_call_of_the_disk_may_fail_once),
         cmocka_unit_test(a_checkpoint_that_fails_is_noticed),
+        cmocka_unit_test(a_tending_that_fails_stops_the_store),
+        cmocka_unit_test(a_stopped_store_is_not_tended),
+        cmocka_unit_test(the_log_begins_anew),
         cmocka_unit_test(another_writer_only_delays),
         cmocka_unit_test(no_memory_is_no_end),
     };

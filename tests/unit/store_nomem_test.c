@@ -160,6 +160,7 @@ static unsigned use(const struct scene *scene, const char *kind, enum store_acce
         for (size_t i = 0; i < EVENTS; i++)
             assert_int_equal(outcomes[i], must == 0 ? OUTCOME_FAILED : i == 3 ? OUTCOME_DUPLICATE : OUTCOME_STORED);
     }
+    if (access == STORE_WRITE && store_has_tending(store)) (void)went_well(store_tend(store), stopped);
     good = went_well(store_timeline(store, STR("shop"), STR("t"), count_record, &count), stopped);
     if (good) assert_int_equal(count, must);
     count = 0;
