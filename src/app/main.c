@@ -72,7 +72,13 @@ static const struct command commands[] = {
     },
     {
         .name = "stack", .run = command_stack, .arguments = "preview|up|outputs [NAME]|destroy|template|secret set SOURCE",
-        .help = "Deploys the function with its table, secret, role, logs and URL as one AWS CloudFormation stack, TapStack-SUFFIX: preview, up, outputs, destroy.",
+        .help = "Deploys the function with its table, secret, role, logs and URL as one AWS CloudFormation stack, TapStack-SUFFIX.",
+        .details = "  preview            shows what up would do, and changes nothing\n"
+                   "  up                 shows it, asks, does it, and prints the outputs\n"
+                   "  outputs [NAME]     prints the outputs, or one bare value\n"
+                   "  destroy            says what goes, asks, and deletes it for good\n"
+                   "  template           prints the CloudFormation template\n"
+                   "  secret set SOURCE  sets a source's secrets, or api_key, from --from REF\n",
         .example = "stack up --suffix dev", .words_min = 1, .words_max = 3,
         .options = {OPTION_SUFFIX, OPTION_REGION, OPTION_PROFILE, OPTION_TAG, OPTION_ARCH, OPTION_AUTH, OPTION_CORS_ORIGIN, OPTION_ALLOW_REPLACE, OPTION_BUCKET,
                     OPTION_ZIP, OPTION_IMPORT, OPTION_YES, OPTION_JSON, OPTION_FROM, OPTION_PROVIDER, OPTION_SET},

@@ -75,6 +75,7 @@ struct config_overrides option_overrides(const struct options *options) {
 void command_help(const struct command *command, const char *program) {
     printf("usage: payhook %s%s%s [options]\n\n%s\n", command->name, command->arguments[0] != '\0' ? " " : "",
            command->arguments, command->help);
+    if (command->details != NULL) printf("\n%s", command->details);
     if (command->option_count > 0) printf("\noptions:\n");
     for (size_t i = 0; i < command->option_count; i++) {
         const struct option_row *row = &rows[command->options[i]];

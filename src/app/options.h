@@ -90,6 +90,7 @@ struct command {
     int (*run)(const struct options *options);
     const char *arguments; /* for the usage line */
     const char *help;      /* one sentence */
+    const char *details;   /* lines that --help prints after it, or NULL */
     const char *example;
     size_t words_min, words_max;
     enum option_id options[20];

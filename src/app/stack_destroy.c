@@ -19,6 +19,7 @@ struct removal {
     char summary_text[SUMMARY_SIZE];
     struct writer summary; /* what goes, in lines */
     size_t sources;
+    bool has_items;
     bool has_progress;
     enum stack_end end;
 };
@@ -47,6 +48,7 @@ static void say_table(struct removal *removal) {
     char what[STACK_NAME_MAX + 16];
     (void)snprintf(what, sizeof what, "table %s", run->names.table);
     struct err failure = adopt_table_contents(run->aws, run->names.table, &run->message, &contents);
+    removal->has_items = !err_is(failure) && !contents.is_empty;
     if (failure.kind == ERR_ABSENT) {
         run->message.len = 0;
     } else if (err_is(failure)) {
@@ -97,6 +99,7 @@ static void show_summary(const void *context, struct show_style style, struct wr
     writer_put(out, STR("everything is deleted, for good:\n"));
     writer_put(out, writer_str(&removal->summary));
     writer_format(out, "  - function %s, its URL, its role and its logs\n", run->names.function);
+    if (removal->has_items) writer_put(out, STR("DynamoDB keeps a last backup of the table for 35 days.\n"));
 }
 
 static bool summarize(struct removal *removal) {

@@ -17,7 +17,7 @@ import pytest
 import signing
 from conftest import PROGRAM, STOP_S_MAX, USER_REPLY, Key, source, wait_for
 
-COMMANDS = ["serve", "show", "events", "verify", "send", "key", "check-config", "check-store", "version"]
+COMMANDS = ["serve", "show", "events", "verify", "send", "key", "check-config", "check-store", "stack", "version"]
 TOKEN = "a-static-token-0123456789"
 STRIPE = "whsec_stripe0123456789abcdef"
 EVENT_KEYS = {
@@ -60,6 +60,7 @@ def test_help_has_an_example(home, command):
         "verify": ["--provider", "--secret", "--set", "--now", "-X", "-H", "-d", "--data-binary"],
         "send": ["--key", "--as", "--transaction"],
         "key": ["--json"],
+        "stack": ["--suffix", "--region", "--profile", "--yes", "--json", "--import", "--from"],
     }.get(command, []):
         assert re.search(rf"^\s+{option}\b", text, re.M), option
 

@@ -85,7 +85,7 @@ class Aws:
         """Where the emulator serves a function URL: its own host, in whose place *.localhost is known to every client."""
         parts = urllib.parse.urlsplit(url)
         assert re.fullmatch(r"[a-z0-9]+\.lambda-url\.us-east-1\.on\.aws", parts.netloc) and parts.scheme == "https"
-        return f"http://{parts.netloc.removesuffix('.on.aws')}.localhost:{self.stack.port}/"
+        return f"http://{parts.netloc.removesuffix('.on.aws')}.localhost:{urllib.parse.urlsplit(self.stack.url).port}/"
 
 
 @pytest.fixture

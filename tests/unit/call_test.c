@@ -166,12 +166,13 @@ static void test_calls(void **state) {
 static void test_unsure(void **state) {
     (void)state;
     static const struct {
-        struct script_step steps[3];
+        struct script_step steps[4];
         bool unsure;
     } tries[] = {
         {{{"", 200, "", false}}, false},
         {{{"", 400, "", false}}, false},
         {{{"", SCRIPT_BROKEN, "", false}, {"", 200, "", false}}, true},
+        {{{"", 400, CF_ERROR("Throttling", "x"), false}, {"", SCRIPT_BROKEN, "", false}, {"", 200, "", false}}, true},
         {{{"", 500, "", false}, {"", 400, "", false}}, true},
         {{{"", 400, CF_ERROR("Throttling", "x"), false}, {"", 400, "", false}}, false},
     };
