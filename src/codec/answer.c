@@ -33,7 +33,7 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static bool is_token(struct str s) {
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i], lower = (char)(c | 0x20);
-        if (!(lower >= 'a' && lower <= 'z') && !is_digit(c) && memchr("!#$%&'*+-.^_`|~", c, 15) == NULL) return false;
+        if (!(lower >= 'a' && lower <= 'z') && !is_digit(c) && !str_has(STR("!#$%&'*+-.^_`|~"), c)) return false;
     }
     return s.len > 0;
 }

@@ -566,8 +566,9 @@ void show_progress(const struct progress *progress, int64_t wall_us, struct show
 }
 
 void show_progress_row(const struct progress_row *row, struct writer *out) {
-    writer_put(out, str_from(row->status));
-    for (size_t i = strlen(row->status); i < STATUS_COLUMNS; i++)
+    struct str status = str_from(row->status);
+    writer_put(out, status);
+    for (size_t i = status.len; i < STATUS_COLUMNS; i++)
         writer_char(out, ' ');
     writer_put(out, STR("  "));
     stack_text(out, str_from(row->logical_id));

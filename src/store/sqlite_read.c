@@ -36,7 +36,7 @@ static bool row_reserve(struct sqlite_store *s, size_t size) {
 /* A copy of each text and blob of the statement's row, so that the statement can be ended. cells[i].ptr is NULL where
  * it is neither. */
 static bool copy_row(struct sqlite_store *s, sqlite3_stmt *statement, struct str *ret_cells, int count) {
-    const void *bytes[COLUMN_COUNT];
+    const void *bytes[COLUMN_COUNT] = {NULL};
     size_t size = 1;
     check(count <= COLUMN_COUNT);
     for (int i = 0; i < count; i++) {
