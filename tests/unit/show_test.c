@@ -376,6 +376,7 @@ static void foreign_fits(void **state) {
 /* Any cut of any bytes in the place of a name, a value and a reason. */
 static void any_bytes(void **state) {
     (void)state; /* there is none */
+    static const char odd[] = "\xe2\x80\xae\xc2\x9b\x1b[m\xf0\x9f\x98\x80\n\"";
     static char bytes[4096];
     uint32_t random = 1;
     for (int round = 0; round < 400; round++) {
@@ -383,7 +384,7 @@ static void any_bytes(void **state) {
         for (size_t i = 0; i < size; i++) {
             random = random * 1664525 + 1013904223;
             bytes[i] = (char)(random >> 24);
-            if (round % 2 == 1) bytes[i] = "\xe2\x80\xae\xc2\x9b\x1b[m\xf0\x9f\x98\x80\n\""[(random >> 20) % 16];
+            if (round % 2 == 1) bytes[i] = odd[(random >> 20) % sizeof odd];
         }
         struct str text = str_make(bytes, size);
         const struct property_change property = {text, text, text.len > 3 ? str_from_index(text, 3) : text,
